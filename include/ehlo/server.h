@@ -1,0 +1,484 @@
+/* ehlo/server.h: the receiving machine, SMTP and LMTP.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Part of ehlo.h; include that.
+ *
+ * The loop of a host, once for each connection:
+ *
+ *     ehlo_server_start(server);
+ *     for (;;) {
+ *       while ((data = ehlo_server_output(server, &size)), size > 0)
+ *         ehlo_server_sent(server, write(fd, data, size));
+ *       want = ehlo_server_want(server);
+ *       if (want & EHLO_WANT_CLOSE) break;
+ *       if (want & EHLO_WANT_READ) {
+ *         n = read(fd, buffer, sizeof buffer);
+ *         if (n <= 0) { ehlo_server_eof(server); continue; }
+ *         ehlo_server_feed(server, buffer, n, &consumed);   ... and what was not consumed again, on EHLO_WANT_FEED
+ *       }
+ *     }
+ *
+ * Events, in the order of a session:
+ *
+ *     CONNECT                                         once, from ehlo_server_start
+ *     COMMAND, then the event that the command has    for every line that has a verb
+ *     HELLO                                           HELO, EHLO, LHLO
+ *     MAIL, RCPT ..., DATA                            the transaction
+ *     BODY ..., then MESSAGE, or in LMTP RESULT ...   its content and verdict
+ *     END                                             once for each MAIL that was accepted
+ *     VRFY, EXPN, HELP, TURN, UNKNOWN                 commands that ask the host
+ *     REPLY                                           for every reply, in the order of the wire
+ *     VIOLATION                                       for every breach of the protocol, before its reply
+ *     CANCEL                                          for each deferred ticket that became pointless
+ *
+ * An event that asks carries a ticket. In its handler, or whenever it knows, the host answers with ehlo_server_reply
+ * or ehlo_server_accept; if it does not know yet it calls ehlo_server_defer in the handler. If it does neither, the
+ * safe answer is given when the handler returns. Answers go out in the order in which things were asked.
+ */
+#ifndef EHLO_SERVER_H
+#define EHLO_SERVER_H
+
+#include "base.h"
+#include "grammar.h"
+
+#if !defined(EHLO_BINDING) && defined(__cplusplus)
+extern "C" {
+#endif
+
+/* ---- limits and their defaults ---------------------------------------------------------------------------------- */
+
+enum {
+  /* The longest command line, CRLF included. Never less than 512 plus the increments of the extensions that the config
+   * offers (RFC 5321 4.5.3.1.4); twice that leaves room for parameters that nobody has thought of yet. */
+  EHLO_DEFAULT_MAX_COMMAND_LINE = 1024,
+  EHLO_MIN_COMMAND_LINE = 512,
+  EHLO_MAX_COMMAND_LINE = 65536,
+  /* The output buffer. One reply line (512, RFC 5321 4.5.3.1.5) must fit; two let a batch of replies leave in few
+   * writes. */
+  EHLO_DEFAULT_OUTPUT_SIZE = 1024,
+  EHLO_MIN_OUTPUT_SIZE = 512,
+  EHLO_MAX_OUTPUT_SIZE = 1048576,
+  /* How many RCPTs, or LMTP verdicts, can be with the host at once. One is the simplest to write a host for. */
+  EHLO_DEFAULT_MAX_PENDING = 1,
+  EHLO_MAX_MAX_PENDING = 10000,
+  /* The text of an answer that must wait for its turn or for room. An ordinary sentence fits. */
+  EHLO_DEFAULT_PENDING_TEXT = 128,
+  EHLO_MIN_PENDING_TEXT = 64,
+  EHLO_MAX_PENDING_TEXT = 4096,
+  /* The name of HELO or EHLO that ehlo_server_hello can tell: a domain has at most 255 octets (RFC 5321 4.5.3.1.2). */
+  EHLO_DEFAULT_HELLO_SIZE = 255,
+  EHLO_MAX_HELLO_SIZE = 1024,
+  /* Recipients of a transaction. RFC 5321 4.5.3.1.8 demands 100; public servers have settled on 1,000. */
+  EHLO_DEFAULT_MAX_RECIPIENTS = 1000,
+  /* Replies of 500 to 599 since the last accepted message, after which the session ends with 421. A person who types
+   * makes fewer; a harvester of addresses makes more (RFC 5321 7.8). */
+  EHLO_DEFAULT_MAX_ERRORS = 20,
+  /* Seconds that the peer may take for its next command, or for more content (RFC 5321 4.5.3.2.7: at least 5 minutes). */
+  EHLO_DEFAULT_COMMAND_TIMEOUT = 300,
+  EHLO_DEFAULT_CONTENT_TIMEOUT = 300
+};
+
+/* ---- config ------------------------------------------------------------------------------------------------------ */
+
+/* What a session is and allows. Fill it with ehlo_server_config_init, then change what should be otherwise. The
+ * library copies what it needs at init; nothing here has to live longer. New fields are appended. */
+typedef struct ehlo_server_config {
+  size_t struct_size; /* set by ehlo_server_config_init */
+
+  ehlo_span hostname; /* this host: a domain or an address literal. Required */
+  uint32_t protocol;  /* EHLO_PROTOCOL_ */
+
+  /* Which extensions and optional verbs are offered: 1 at [EHLO_EXT_...]. By default PIPELINING, SIZE, 8BITMIME,
+   * ENHANCEDSTATUSCODES, SMTPUTF8 and HELP. LMTP demands the first and the fourth, SMTPUTF8 demands 8BITMIME. */
+  uint8_t offer[EHLO_EXT_ROOM];
+
+  /* Limits. Each default is above; 0 is legal only where it is said. */
+  uint32_t max_command_line; /* octets, CRLF included; raised by itself to what the extensions on offer need */
+  uint32_t output_size;      /* octets */
+  uint32_t max_pending;      /* tickets */
+  uint32_t pending_text;     /* octets */
+  uint32_t hello_size;       /* octets; 0 keeps no name */
+  uint32_t max_recipients;   /* a transaction; at least 1. RFC 5321 asks for 100 or more */
+  uint32_t max_errors;       /* 0: no limit */
+  uint32_t command_timeout;  /* seconds; 0: none */
+  uint32_t content_timeout;  /* seconds; 0: none */
+  uint64_t max_message_size; /* octets of content after un-stuffing, what SIZE says; 0: no limit */
+
+  /* Options. */
+  uint8_t expn_252;             /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
+  uint8_t pass_parameters;      /* unknown parameters of MAIL and RCPT reach the host in place of 555 */
+  /* Leniencies, 0 by default. Each use of one is still a VIOLATION event. */
+  uint8_t allow_bare_newline;   /* pass bare CR and LF of content through unchanged, never as line endings, in place of
+                                   refusing the message. Danger: a next hop may take them for line endings, and a
+                                   message smuggled within this one comes out there */
+  uint8_t allow_space_after_colon; /* "MAIL FROM: <a@b>". Danger: none known; other hosts may refuse it */
+  uint8_t allow_bare_address;   /* "MAIL FROM:a@b", without brackets. Danger: what follows may be read as address or as
+                                   parameters by different programs */
+  uint8_t allow_extra_spaces;   /* several spaces between verb and argument, or before parameters, as in RFC 821.
+                                   Danger: programs differ in what they take for the argument */
+  uint8_t allow_underscore;     /* "_" in domains. Danger: such names cannot be host names, so replies may not reach them */
+  uint8_t allow_any_hello;      /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
+                                   logs and trace fields as it came */
+} ehlo_server_config;
+
+/* Fills a config with the defaults of a good public server. `struct_size` is sizeof(ehlo_server_config) as the host was
+ * compiled. Returns EHLO_OK; EHLO_ERR_ARGUMENT for NULL or a size too small to hold a config of version 0.1. */
+EHLO_API int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size);
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+typedef struct ehlo_server ehlo_server;
+
+enum {
+  EHLO_EVENT_CONNECT = 1,
+  EHLO_EVENT_COMMAND = 2,
+  EHLO_EVENT_HELLO = 3,
+  EHLO_EVENT_MAIL = 4,
+  EHLO_EVENT_RCPT = 5,
+  EHLO_EVENT_DATA = 6,
+  EHLO_EVENT_BODY = 7,
+  EHLO_EVENT_MESSAGE = 8,
+  EHLO_EVENT_RESULT = 9,
+  EHLO_EVENT_END = 10,
+  EHLO_EVENT_VRFY = 11,
+  EHLO_EVENT_EXPN = 12,
+  EHLO_EVENT_HELP = 13,
+  EHLO_EVENT_TURN = 14,
+  EHLO_EVENT_UNKNOWN = 15,
+  EHLO_EVENT_REPLY = 16,
+  EHLO_EVENT_VIOLATION = 17,
+  EHLO_EVENT_CANCEL = 18
+};
+
+/* Why a transaction ended. */
+enum {
+  EHLO_END_ACCEPTED = 1,     /* 2yz; in LMTP for every recipient */
+  EHLO_END_REFUSED = 2,      /* 4yz or 5yz by the host, or by its silence; in LMTP for every recipient */
+  EHLO_END_MIXED = 3,        /* LMTP: accepted for some recipients, refused for others */
+  EHLO_END_RESET = 4,        /* RSET */
+  EHLO_END_SUPERSEDED = 5,   /* a new EHLO, HELO or LHLO */
+  EHLO_END_QUIT = 6,         /* QUIT */
+  EHLO_END_TOO_BIG = 7,      /* more content than max_message_size */
+  EHLO_END_BARE_NEWLINE = 8, /* content with a bare CR or LF */
+  EHLO_END_LOST = 9,         /* the peer went away: ehlo_server_eof or ehlo_server_lost */
+  EHLO_END_SHUTDOWN = 10,    /* 421: by the host, or by the error limit */
+  EHLO_END_TIMED_OUT = 11,   /* ehlo_server_timed_out */
+  EHLO_END_FAILED = 12       /* a handler returned EHLO_FAIL_TRANSACTION */
+};
+
+/* What a peer did wrong. */
+enum {
+  EHLO_VIOLATION_EARLY_TALKER = 1,     /* octets before the greeting had been sent (RFC 5321 4.3.1) */
+  EHLO_VIOLATION_EARLY_HELLO = 2,      /* octets behind EHLO before its answer had been sent (RFC 2920 3.1) */
+  EHLO_VIOLATION_BARE_NEWLINE = 3,     /* CR or LF alone in a command line or in content (RFC 5321 2.3.8) */
+  EHLO_VIOLATION_LINE_TOO_LONG = 4,    /* a command line over the limit (RFC 5321 4.5.3.1.4) */
+  EHLO_VIOLATION_SYNTAX = 5,           /* a line or an argument outside the grammar */
+  EHLO_VIOLATION_UNKNOWN_VERB = 6,     /* a verb that nobody knows */
+  EHLO_VIOLATION_NOT_OFFERED = 7,      /* a verb that is known but not offered */
+  EHLO_VIOLATION_SEQUENCE = 8,         /* a command out of order */
+  EHLO_VIOLATION_NON_ASCII = 9,        /* octets above 127 where no extension allows them */
+  EHLO_VIOLATION_PARAMETER = 10,       /* a parameter that is unknown, repeated, or has a bad value */
+  EHLO_VIOLATION_TOO_MANY_RECIPIENTS = 11,
+  EHLO_VIOLATION_TOO_BIG = 12,         /* declared or real content over max_message_size */
+  EHLO_VIOLATION_TOO_MANY_ERRORS = 13,
+  EHLO_VIOLATION_SPACE_AFTER_COLON = 14, /* see allow_space_after_colon; so are the next four, in their order */
+  EHLO_VIOLATION_BARE_ADDRESS = 15,
+  EHLO_VIOLATION_EXTRA_SPACES = 16,
+  EHLO_VIOLATION_UNDERSCORE = 17,
+  EHLO_VIOLATION_HELLO_NAME = 18,
+  EHLO_VIOLATION_CONTROL = 19          /* a control character in a command line (RFC 5321 4.1.2) */
+};
+
+/* BODY= of MAIL. */
+enum {
+  EHLO_BODY_NONE = 0, /* not said */
+  EHLO_BODY_7BIT = 1,
+  EHLO_BODY_8BITMIME = 2
+};
+
+/* COMMAND: a command line has arrived, before anything is made of it. Does not ask. */
+typedef struct ehlo_event_command {
+  uint32_t verb;  /* EHLO_VERB_ */
+  ehlo_span line; /* the whole line without its CRLF */
+} ehlo_event_command;
+
+/* HELLO asks whether to open the session; silence is 250. Answers: 2yz, 4yz, 5yz; the text stands behind the host name. */
+typedef struct ehlo_event_hello {
+  uint32_t verb;      /* EHLO_VERB_HELO, EHLO or LHLO */
+  ehlo_domain domain; /* the name or literal; kind EHLO_DOMAIN_NONE if a leniency let another spelling in */
+  ehlo_span text;     /* what an old client put behind a literal (RFC 5321 4.1.1.1); mostly empty */
+} ehlo_event_hello;
+
+/* MAIL asks whether to open a transaction; silence is 250. Answers: 2yz, 4yz, 5yz. */
+typedef struct ehlo_event_mail {
+  uint32_t verb; /* EHLO_VERB_MAIL, SEND, SOML or SAML */
+  ehlo_path path; /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */
+  uint32_t has_size;
+  uint32_t body;     /* EHLO_BODY_ */
+  uint32_t smtputf8; /* 1 if the parameter SMTPUTF8 was given */
+  uint64_t size;     /* SIZE=, if has_size */
+  ehlo_span parameters; /* all of them as they are spelt, for ehlo_parameter_next */
+} ehlo_event_mail;
+
+/* RCPT asks whether to take a recipient; silence is 451. Answers: 2yz, 4yz, 5yz. Recipients are counted in the order of
+ * their commands: the k-th that is accepted is `ordinal` k, from 0, in REPLY and RESULT. */
+typedef struct ehlo_event_rcpt {
+  ehlo_path path; /* the forward-path; EHLO_PATH_MAILBOX or EHLO_PATH_POSTMASTER */
+  ehlo_span parameters;
+} ehlo_event_rcpt;
+
+/* DATA asks whether the content may come; silence is 354. Answers: 354, 4yz, 5yz. After a refusal the transaction is as
+ * it was. */
+typedef struct ehlo_event_data {
+  uint32_t recipients; /* accepted so far */
+} ehlo_event_data;
+
+/* BODY: a piece of content, dots removed. Its ticket is the message's: with it the host may refuse (4yz, 5yz: no more
+ * BODY comes, the rest is drained, the reply is given at the end), or defer to be fed no more until
+ * ehlo_server_resume. Silence means: go on. */
+typedef struct ehlo_event_body {
+  const ehlo_span *spans; /* never empty ones */
+  size_t count;           /* at least 1 */
+  uint64_t octets;        /* of content so far, this piece included */
+} ehlo_event_body;
+
+/* MESSAGE asks for the verdict on the whole content (SMTP); silence is 451. Answers: 2yz, 4yz, 5yz. The ticket is
+ * the one that BODY carried. A 2yz takes responsibility for the message (RFC 5321 4.2.5). */
+typedef struct ehlo_event_message {
+  uint32_t recipients; /* accepted */
+  uint64_t octets;     /* of content */
+} ehlo_event_message;
+
+/* RESULT asks for the verdict for one recipient (LMTP); silence is 451. Answers: 2yz, 4yz, 5yz. */
+typedef struct ehlo_event_result {
+  uint32_t ordinal; /* the recipient, counted from 0 in the order of acceptance */
+  uint64_t octets;  /* of content */
+} ehlo_event_result;
+
+/* END: a transaction is over, after its last verdict. Does not ask. */
+typedef struct ehlo_event_end {
+  uint32_t reason;     /* EHLO_END_ */
+  uint32_t recipients; /* accepted */
+  uint64_t octets;     /* of content that was given in BODY */
+} ehlo_event_end;
+
+/* VRFY and EXPN ask; silence is 252. Answers: 2yz, 4yz, 5yz; one mailbox a line (ehlo_server_reply_more). 250 only for an
+ * address that was truly verified (RFC 5321 3.5.3). */
+typedef struct ehlo_event_query {
+  ehlo_span argument; /* without a trailing SMTPUTF8 */
+  uint32_t smtputf8;  /* 1 if SMTPUTF8 followed: the answer may hold UTF-8 (RFC 6531 3.7.4.2) */
+} ehlo_event_query;
+
+/* HELP asks; silence lists the commands. Answers: 2yz, 4yz, 5yz. */
+typedef struct ehlo_event_help {
+  ehlo_span argument; /* may be empty */
+} ehlo_event_help;
+
+/* UNKNOWN asks what to say to a verb that the library does not know; silence is 500. Answers: 2yz, 4yz, 5yz. Does not come
+ * for lines that are no command at all. */
+typedef struct ehlo_event_unknown {
+  ehlo_span name;
+  ehlo_span argument;
+} ehlo_event_unknown;
+
+/* REPLY: a reply has been queued for the wire. Does not ask. A deferred answer's REPLY comes from the next call that
+ * may call back. */
+typedef struct ehlo_event_reply {
+  uint32_t verb; /* EHLO_VERB_: what is answered */
+  uint32_t code;
+  ehlo_enhanced enhanced; /* as it stands in the reply; zero if none does */
+  uint32_t asked;         /* the ticket that asked, or 0 if the library answered by itself */
+  uint32_t ordinal;       /* of the recipient, for an accepted RCPT and for RESULT; else 0 */
+} ehlo_event_reply;
+
+/* VIOLATION: the peer broke a rule. Does not ask. */
+typedef struct ehlo_event_violation {
+  uint32_t kind;    /* EHLO_VIOLATION_ */
+  uint32_t verb;    /* of the line it stood in, EHLO_VERB_MESSAGE in content, or EHLO_VERB_LINE */
+  ehlo_span octets; /* the line or part in question, if it is at hand; raw: escape it before it is shown */
+} ehlo_event_violation;
+
+/* CANCEL: a deferred ticket became stale because the session ends. Does not ask. */
+typedef struct ehlo_event_cancel {
+  uint32_t ticket;
+  uint64_t tag; /* as given to ehlo_server_defer */
+} ehlo_event_cancel;
+
+typedef union ehlo_event_union {
+  ehlo_event_command command;
+  ehlo_event_hello hello;
+  ehlo_event_mail mail;
+  ehlo_event_rcpt rcpt;
+  ehlo_event_data data;
+  ehlo_event_body body;
+  ehlo_event_message message;
+  ehlo_event_result result;
+  ehlo_event_end end;
+  ehlo_event_query query; /* VRFY, EXPN */
+  ehlo_event_help help;
+  ehlo_event_unknown unknown;
+  ehlo_event_reply reply;
+  ehlo_event_violation violation;
+  ehlo_event_cancel cancel;
+} ehlo_event_union;
+
+/* An event. It, and every span in it, lives until the handler returns. CONNECT and TURN have no data. */
+typedef struct ehlo_event {
+  uint32_t type;   /* EHLO_EVENT_ */
+  uint32_t ticket; /* what to answer it by; 0 if it does not ask */
+  ehlo_event_union as;
+} ehlo_event;
+
+/* What a handler returns. Anything else than these two is fatal: 421 is queued, the session wants to be closed, no more
+ * events come, and every further call that could give one returns EHLO_ERR_HOST. */
+enum {
+  EHLO_HANDLED = 0,
+  /* The handler could not do its work. The open transaction is lost: its content is drained, what is asked within it is
+   * answered 451, and it ENDs with EHLO_END_FAILED when the peer ends it; the session goes on. Outside a
+   * transaction what was asked gets 451, CONNECT 421. The answer that the handler may have given stands if it is a refusal. */
+  EHLO_FAIL_TRANSACTION = 1
+};
+
+/* The event callback. `user` is what was given at init. All calls on this session are allowed inside it but those that
+ * call back themselves (they return EHLO_ERR_REENTRANT). */
+typedef int ehlo_server_event_fn(ehlo_server *server, const ehlo_event *event, void *user);
+
+/* The name of an event for logs ("RCPT"), and of a violation and an end reason ("bare newline"). Static; "?" for none. */
+EHLO_API const char *ehlo_event_name(uint32_t type);
+EHLO_API const char *ehlo_violation_name(uint32_t kind);
+EHLO_API const char *ehlo_end_name(uint32_t reason);
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+/* The octets of memory that a session with this config needs, 0 if the config is illegal or NULL. It follows from the config
+ * alone. */
+EHLO_API size_t ehlo_server_size(const ehlo_server_config *config);
+
+/* Makes a session in the host's block of `size` octets at `memory`, aligned for max_align_t. *out becomes `memory`. No
+ * event fires. The block holds everything; to destroy the session forget the block. `user` may be NULL, nothing else.
+ * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG, EHLO_ERR_MEMORY; *out is NULL then (unless out is). */
+EHLO_API int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_server_config *config,
+                              ehlo_server_event_fn *on_event, void *user);
+
+/* Takes up a session whose block was moved or copied, octet by octet, to `memory`: same library version, same kind of
+ * machine, aligned. Sets callback and user anew. Pointers that ehlo_server_output gave are stale. No event fires. Returns
+ * EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_MEMORY, EHLO_ERR_VERSION. */
+EHLO_API int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server_event_fn *on_event,
+                                void *user);
+
+/* Switches an extension on or off for the next EHLO answer. What the init config had off cannot be switched on
+ * (EHLO_ERR_CONFIG): no room was kept for it. Takes effect at once for what is accepted. Returns EHLO_OK,
+ * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE while a transaction
+ * is open. */
+EHLO_API int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on);
+
+/* The connection is there: asks for the greeting with CONNECT (silence: 220; answers: 2yz is 220, 421, or 4yz or 5yz
+ * to refuse mail service, after which everything but QUIT gets 503 (521 after 521); RFC 5321 3.1). May fire CONNECT, REPLY.
+ * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE if it was started before, EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
+EHLO_API int ehlo_server_start(ehlo_server *server);
+
+/* Gives the session `size` octets that arrived. *consumed tells how many it took: all, unless it must wait for an
+ * answer, for output to be drained, or in the TURN state. The rest is the host's to keep and to feed first, as soon as
+ * ehlo_server_want shows FEED; with size 0 (data may be NULL) if nothing is left. `data` is not kept. May fire any event but
+ * CONNECT. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before start, EHLO_ERR_REENTRANT (*consumed 0), EHLO_ERR_HOST
+ * (everything consumed). After the session wants CLOSE everything is consumed and ignored. */
+EHLO_API int ehlo_server_feed(ehlo_server *server, const void *data, size_t size, size_t *consumed);
+
+/* The octets to send, *size of them; NULL and 0 if there are none. They stay where they are, and more are only appended
+ * behind them, until ehlo_server_sent or a move of the block. No event fires. */
+EHLO_API const void *ehlo_server_output(ehlo_server *server, size_t *size);
+
+/* `size` octets of the output have been handed to the peer; 0 is legal, more than there are counts as all. No event
+ * fires. */
+EHLO_API void ehlo_server_sent(ehlo_server *server, size_t size);
+
+/* What the session is waiting for: a sum of these. Pure. */
+enum {
+  EHLO_WANT_READ = 1,      /* octets from the peer */
+  EHLO_WANT_WRITE = 2,     /* output is there to be sent */
+  EHLO_WANT_FEED = 4,      /* ehlo_server_feed is to be called now, with held octets or none, before more is read */
+  EHLO_WANT_DECISION = 8,  /* a deferred ticket holds things up or is out */
+  EHLO_WANT_TURN = 32,     /* the roles are reversed: once all is written start the other machine on this connection */
+  EHLO_WANT_CLOSE = 64     /* the session is over: write what is left and close */
+};
+EHLO_API uint32_t ehlo_server_want(const ehlo_server *server);
+
+/* The peer will send no more (a half-close); to be called after all held input was fed. An open transaction ends once what
+ * was asked has been answered; then the session wants CLOSE. May fire REPLY, VIOLATION, CANCEL (for a paused BODY), END. Returns
+ * EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before start, EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
+EHLO_API int ehlo_server_eof(ehlo_server *server);
+
+/* The peer is gone, nothing can be sent any more. May fire REPLY (for answers that were queued before), CANCEL for each
+ * deferred ticket, then END for an open transaction. The output is dropped. Returns as ehlo_server_eof. */
+EHLO_API int ehlo_server_lost(ehlo_server *server);
+
+/* The host must stop: cancels deferred tickets, queues a last reply and ends the session. `code` is 421, or another
+ * 4yz or 5yz in defence against an attack (RFC 5321 3.8, 7.8). `enhanced` and text as in ehlo_server_reply. May fire REPLY,
+ * CANCEL, END. If a reply of several lines has been begun nothing can follow it: the session wants CLOSE without the
+ * last reply. Returns as ehlo_server_eof, or EHLO_ERR_CODE, EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG. */
+EHLO_API int ehlo_server_shutdown(ehlo_server *server, int code, const char *enhanced, ehlo_span text);
+
+/* The clock that ehlo_server_timeout asked for has run out: as ehlo_server_shutdown with 421 4.4.2, with
+ * EHLO_END_TIMED_OUT. */
+EHLO_API int ehlo_server_timed_out(ehlo_server *server);
+
+/* How many seconds the peer may be silent now, 0 for as long as it likes (RFC 5321 4.5.3.2.7). *epoch, if not NULL, is a number that
+ * changes whenever the clock is to start anew: a complete command, progress of content, a reply drained; never single
+ * octets of a command line. There is no clock while only the host's decision is awaited. Pure. */
+EHLO_API uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch);
+
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
+
+/* Answers what `ticket` asked. `code` is legal if the event's comment lists its first digit; 421 always is, and closes the
+ * session once its turn is sent. `enhanced` ("5.1.1") may be NULL for the default of the code; its class must be the code's first
+ * digit; it is left out where none may stand. An empty text gives the default. Text is printable ASCII, HT and SP; UTF-8 in
+ * answers to RCPT in an SMTPUTF8 transaction, and to VRFY and EXPN with SMTPUTF8. The line must keep to 512 octets.
+ * If the turn of this reply has not come, or there is no room, it is parked, at most `pending_text` octets of it.
+ *
+ * No event fires; the octets may be queued at once. Outside a handler, call ehlo_server_feed next (want shows FEED).
+ * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_TICKET, EHLO_ERR_CODE, EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG (for the
+ * line or for parking at all), EHLO_ERR_SPACE (drain, then call again; the ticket stays open). */
+EHLO_API int ehlo_server_reply(ehlo_server *server, uint32_t ticket, int code, const char *enhanced, ehlo_span text);
+
+/* Adds a line to a long answer, which ehlo_server_reply ends, with the same code and enhanced code. Returns as
+ * ehlo_server_reply. A begun answer that is never ended closes the session without another octet. */
+EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const char *enhanced, ehlo_span text);
+
+/* Answers with the right positive reply and its default text: 220, 250 or 354. Returns as ehlo_server_reply. (For the
+ * ticket of BODY, before MESSAGE, it is EHLO_ERR_CODE.) */
+EHLO_API int ehlo_server_accept(ehlo_server *server, uint32_t ticket);
+
+/* Puts the answer off; `tag` is the host's own and comes back in CANCEL. Only from inside the handler that got the ticket.
+ * For BODY it stops the content until ehlo_server_resume. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
+ * EHLO_ERR_TICKET, EHLO_ERR_STATE outside of that handler. */
+EHLO_API int ehlo_server_defer(ehlo_server *server, uint32_t ticket, uint64_t tag);
+
+/* Lets content flow again that a deferred BODY stopped; then call ehlo_server_feed. No event fires. Returns EHLO_OK,
+ * EHLO_ERR_ARGUMENT, EHLO_ERR_TICKET, EHLO_ERR_STATE if it was not stopped. */
+EHLO_API int ehlo_server_resume(ehlo_server *server, uint32_t ticket);
+
+/* ---- getters ----------------------------------------------------------------------------------------------------- */
+
+/* All are pure, and answer NULL with emptiness. */
+
+/* The name that the client gave in the last HELO, EHLO or LHLO that was accepted; empty before, or if it was longer
+ * than hello_size. Lives until the next feed or move. */
+EHLO_API ehlo_span ehlo_server_hello(const ehlo_server *server);
+
+/* The verb of that command; EHLO_VERB_NONE before. */
+EHLO_API uint32_t ehlo_server_hello_verb(const ehlo_server *server);
+
+/* The keyword for the WITH clause of Received, for the open transaction ("ESMTP", "UTF8LMTP"): RFC 5321 4.4, RFC 3848,
+ * RFC 6531 4.3. Static. */
+EHLO_API ehlo_span ehlo_server_transmission_type(const ehlo_server *server);
+
+EHLO_API uint32_t ehlo_server_recipients(const ehlo_server *server);   /* accepted in the open transaction */
+EHLO_API uint32_t ehlo_server_transactions(const ehlo_server *server); /* opened in this session */
+EHLO_API uint32_t ehlo_server_errors(const ehlo_server *server);       /* counted against max_errors */
+EHLO_API uint64_t ehlo_server_octets(const ehlo_server *server);       /* of content so far in the open transaction */
+
+#if !defined(EHLO_BINDING) && defined(__cplusplus)
+}
+#endif
+#endif

@@ -1,0 +1,231 @@
+/* table.c: the four tables of the protocol as constant arrays. Floor: grammar.
+ *
+ * Names and texts lie in pools: structs with one array of characters for each row, so that a row's text is found by
+ * the offset of its array. An array of pointers would need relocation in a shared library, and with it writable memory.
+ */
+#include "table.h"
+
+#include <string.h>
+
+#define PASTE(a, b) a##b
+
+/* ---- commands ---- */
+
+#define O LEGAL_OPEN
+#define I LEGAL_IDLE
+#define M LEGAL_MAIL
+#define R LEGAL_RCPT
+#define D2 DIGIT_2
+#define D3 DIGIT_3
+#define D4 DIGIT_4
+#define D5 DIGIT_5
+#define EHLO_EXT_ALWAYS EXTENSION_ALWAYS
+
+const struct command_row ehlo_commands[EHLO_VERB_COUNT] = {
+#define COMMAND(id, wire, argument_, states_, extension_, silence_, answers_, accept_, accept_reply_, group_)          \
+  [EHLO_VERB_##id] = {.argument = PASTE(ARGUMENT_, argument_),                                                         \
+                      .states = states_,                                                                               \
+                      .extension = PASTE(EHLO_EXT_, extension_),                                                       \
+                      .answers = answers_,                                                                             \
+                      .silence = REPLY_##silence_,                                                                     \
+                      .accept_reply = REPLY_##accept_reply_,                                                           \
+                      .accept = accept_,                                                                               \
+                      .group = PASTE(GROUP_, group_)},
+#include "commands.def"
+#undef COMMAND
+};
+
+struct verb_pool {
+#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group)                  \
+  char PASTE(at_, id)[sizeof wire];
+#include "commands.def"
+#undef COMMAND
+};
+
+static const struct verb_pool verb_pool = {
+#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group) wire,
+#include "commands.def"
+#undef COMMAND
+};
+
+static const uint8_t verb_offsets[] = {
+#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group)                  \
+  offsetof(struct verb_pool, PASTE(at_, id)),
+#include "commands.def"
+#undef COMMAND
+};
+
+_Static_assert(sizeof verb_offsets == EHLO_VERB_COUNT, "commands.def and EHLO_VERB_ have the same rows");
+_Static_assert(sizeof verb_pool <= 255, "verb offsets fit an octet");
+
+const char *ehlo_verb_name(uint32_t verb)
+{
+  return verb < EHLO_VERB_COUNT ? (const char *)&verb_pool + verb_offsets[verb] : "?";
+}
+
+/* ---- extensions ---- */
+
+const struct extension_row ehlo_extensions[EHLO_EXT_COUNT] = {
+#define EXTENSION(id, keyword, default_, mail_, rcpt_)                                                                 \
+  [EHLO_EXT_##id] = {.offered = default_, .mail = mail_, .rcpt = rcpt_},
+#include "extensions.def"
+#undef EXTENSION
+};
+
+struct extension_pool {
+#define EXTENSION(id, keyword, default_, mail_, rcpt_) char PASTE(at_, id)[sizeof keyword];
+#include "extensions.def"
+#undef EXTENSION
+};
+
+static const struct extension_pool extension_pool = {
+#define EXTENSION(id, keyword, default_, mail_, rcpt_) keyword,
+#include "extensions.def"
+#undef EXTENSION
+};
+
+static const uint16_t extension_offsets[] = {
+#define EXTENSION(id, keyword, default_, mail_, rcpt_) offsetof(struct extension_pool, PASTE(at_, id)),
+#include "extensions.def"
+#undef EXTENSION
+};
+
+_Static_assert(sizeof extension_offsets == EHLO_EXT_COUNT * sizeof(uint16_t),
+               "extensions.def and EHLO_EXT_ have the same rows");
+
+const char *ehlo_extension_keyword(uint32_t extension)
+{
+  return extension < EHLO_EXT_COUNT ? (const char *)&extension_pool + extension_offsets[extension] : "?";
+}
+
+/* ---- parameters ---- */
+
+const struct parameter_row ehlo_parameters[EHLO_PARAMETER_COUNT] = {
+#define PARAMETER(id, keyword, extension_, on_, value_)                                                                \
+  [EHLO_PARAMETER_##id] = {.extension = PASTE(EHLO_EXT_, extension_),                                                  \
+                           .verb = PASTE(EHLO_VERB_, on_),                                                             \
+                           .value = PASTE(VALUE_, value_)},
+#include "parameters.def"
+#undef PARAMETER
+};
+
+struct parameter_pool {
+  char none[1];
+#define PARAMETER(id, keyword, extension_, on_, value_) char PASTE(at_, id)[sizeof keyword];
+#include "parameters.def"
+#undef PARAMETER
+};
+
+static const struct parameter_pool parameter_pool = {
+    "",
+#define PARAMETER(id, keyword, extension_, on_, value_) keyword,
+#include "parameters.def"
+#undef PARAMETER
+};
+
+static const uint16_t parameter_offsets[] = {
+    offsetof(struct parameter_pool, none),
+#define PARAMETER(id, keyword, extension_, on_, value_) offsetof(struct parameter_pool, PASTE(at_, id)),
+#include "parameters.def"
+#undef PARAMETER
+    sizeof(struct parameter_pool)};
+
+_Static_assert(sizeof parameter_offsets == (EHLO_PARAMETER_COUNT + 1) * sizeof(uint16_t),
+               "parameters.def and EHLO_PARAMETER_ have the same rows");
+
+uint32_t ehlo_parameter_find(ehlo_span keyword)
+{
+  for (uint32_t id = 1; id < EHLO_PARAMETER_COUNT; id++) {
+    size_t len = (size_t)(parameter_offsets[id + 1] - parameter_offsets[id]) - 1;
+    if (len == keyword.len &&
+        ehlo_span_equal_nocase(keyword, span_of((const char *)&parameter_pool + parameter_offsets[id], len))) {
+      return id;
+    }
+  }
+  return EHLO_PARAMETER_UNKNOWN;
+}
+
+/* ---- replies ---- */
+
+const struct reply_row ehlo_replies[REPLY_ROWS] = {
+#define REPLY(id, code_, subject_, detail_, text)                                                                      \
+  [REPLY_##id] = {.code = code_, .subject = subject_, .detail = detail_},
+#include "replies.def"
+#undef REPLY
+};
+
+struct reply_pool {
+#define REPLY(id, code, subject, detail, text) char PASTE(at_, id)[sizeof text];
+#include "replies.def"
+#undef REPLY
+};
+
+static const struct reply_pool reply_pool = {
+#define REPLY(id, code, subject, detail, text) text,
+#include "replies.def"
+#undef REPLY
+};
+
+static const uint16_t reply_offsets[] = {
+#define REPLY(id, code, subject, detail, text) offsetof(struct reply_pool, PASTE(at_, id)),
+#include "replies.def"
+#undef REPLY
+    sizeof(struct reply_pool)};
+
+ehlo_span ehlo_reply_text(unsigned row)
+{
+  return span_of((const char *)&reply_pool + reply_offsets[row],
+                 (size_t)(reply_offsets[row + 1] - reply_offsets[row]) - 1);
+}
+
+unsigned ehlo_reply_find(unsigned code)
+{
+  unsigned row = 0;
+  while (row < REPLY_ROWS && ehlo_replies[row].code != code) {
+    row++;
+  }
+  return row;
+}
+
+ehlo_span ehlo_reply_default(uint32_t code, ehlo_enhanced *enhanced)
+{
+  unsigned row = ehlo_reply_find(code);
+  ehlo_enhanced none = {0, 0, 0};
+  if (enhanced != NULL) {
+    *enhanced = none;
+  }
+  if (row == REPLY_ROWS) {
+    return span_of("", 0);
+  }
+  if (enhanced != NULL && code / 100 != 3) {
+    enhanced->status_class = (uint16_t)(code / 100);
+    enhanced->subject = ehlo_replies[row].subject;
+    enhanced->detail = ehlo_replies[row].detail;
+  }
+  return ehlo_reply_text(row);
+}
+
+/* ---- verbs by name ---- */
+
+/* A verb's first four letters, in lower case, as a number: verbs differ there, so one comparison settles most. */
+static uint32_t head_number(const char *word)
+{
+  uint32_t number;
+  memcpy(&number, word, sizeof number);
+  return number | 0x20202020U;
+}
+
+uint32_t ehlo_verb_find(ehlo_span word)
+{
+  if (word.len < 4) {
+    return EHLO_VERB_UNKNOWN;
+  }
+  uint32_t head = head_number(word.ptr);
+  for (uint32_t verb = EHLO_VERB_HELO; verb < EHLO_VERB_COUNT; verb++) {
+    const char *name = ehlo_verb_name(verb);
+    if (head == head_number(name) && ehlo_span_equal_nocase(word, ehlo_span_of(name))) {
+      return verb;
+    }
+  }
+  return EHLO_VERB_UNKNOWN;
+}

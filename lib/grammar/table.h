@@ -1,0 +1,83 @@
+/* table.h: the four tables of the protocol, and how to ask them. Floor: grammar.
+ *
+ * commands.def, extensions.def, parameters.def and replies.def say the facts; this turns each into a constant array without
+ * pointers (texts lie in one pool, at offsets), so that nothing needs relocation and all of it stays read-only.
+ */
+#ifndef EHLO_GRAMMAR_TABLE_H
+#define EHLO_GRAMMAR_TABLE_H
+
+#include "../bytes/span.h"
+#include "ehlo/grammar.h"
+
+/* May an argument follow the verb? */
+enum { ARGUMENT_NO, ARGUMENT_MAY, ARGUMENT_MUST };
+
+/* The states of the transaction in which a command can be legal, as bits. */
+enum { LEGAL_OPEN = 1, LEGAL_IDLE = 2, LEGAL_MAIL = 4, LEGAL_RCPT = 8 };
+
+/* The first digits of replies, as bits. */
+enum { DIGIT_2 = 1 << 2, DIGIT_3 = 1 << 3, DIGIT_4 = 1 << 4, DIGIT_5 = 1 << 5 };
+
+/* Where in a pipelined group a command may stand. */
+enum { GROUP_ANYWHERE, GROUP_LAST };
+
+/* `extension` of commands that need none. */
+enum { EXTENSION_ALWAYS = 255 };
+
+/* Rows of replies.def. */
+enum {
+#define REPLY(id, code, subject, detail, text) REPLY_##id,
+#include "replies.def"
+#undef REPLY
+  REPLY_ROWS
+};
+
+struct command_row {
+  uint8_t argument;     /* ARGUMENT_ */
+  uint8_t states;       /* LEGAL_ bits */
+  uint8_t extension;    /* EHLO_EXT_, or EXTENSION_ALWAYS */
+  uint8_t answers;      /* DIGIT_ bits */
+  uint8_t silence;      /* REPLY_ */
+  uint8_t accept_reply; /* REPLY_ */
+  uint16_t accept;      /* code */
+  uint8_t group;        /* GROUP_ */
+};
+
+struct extension_row {
+  uint8_t offered; /* by a new config */
+  uint16_t mail;   /* octets added to a MAIL line */
+  uint16_t rcpt;   /* octets added to an RCPT line */
+};
+
+enum { VALUE_NONE, VALUE_SOME };
+
+struct parameter_row {
+  uint8_t extension; /* EHLO_EXT_ */
+  uint8_t verb;      /* EHLO_VERB_MAIL or EHLO_VERB_RCPT */
+  uint8_t value;     /* VALUE_ */
+};
+
+struct reply_row {
+  uint16_t code;
+  uint8_t subject;
+  uint8_t detail;
+};
+
+extern const struct command_row ehlo_commands[EHLO_VERB_COUNT];
+extern const struct extension_row ehlo_extensions[EHLO_EXT_COUNT];
+extern const struct parameter_row ehlo_parameters[]; /* by EHLO_PARAMETER_, row 0 unused */
+extern const struct reply_row ehlo_replies[REPLY_ROWS];
+
+/* The verb (EHLO_VERB_) that a word spells, in any case; EHLO_VERB_UNKNOWN for none. */
+uint32_t ehlo_verb_find(ehlo_span word);
+
+/* The parameter (EHLO_PARAMETER_) that a keyword spells, in any case; EHLO_PARAMETER_UNKNOWN for none. */
+uint32_t ehlo_parameter_find(ehlo_span keyword);
+
+/* The default row for a code: the first in the table that has it; REPLY_ROWS if none. */
+unsigned ehlo_reply_find(unsigned code);
+
+/* The text of a row. Static. */
+ehlo_span ehlo_reply_text(unsigned row);
+
+#endif
