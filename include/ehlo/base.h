@@ -30,11 +30,7 @@ extern "C" {
 
 /* ---- version ---------------------------------------------------------------------------------------------- */
 
-enum {
-  EHLO_VERSION_MAJOR = 0,
-  EHLO_VERSION_MINOR = 1,
-  EHLO_VERSION_PATCH = 0
-};
+enum { EHLO_VERSION_MAJOR = 0, EHLO_VERSION_MINOR = 1, EHLO_VERSION_PATCH = 0 };
 
 /* The version of the library that is linked, as "0.1.0". Static; never NULL. */
 EHLO_API const char *ehlo_version(void);
@@ -64,21 +60,21 @@ EHLO_API int ehlo_span_equal_nocase(ehlo_span a, ehlo_span b);
  */
 enum {
   EHLO_OK = 0,
-  EHLO_ERR_ARGUMENT = -1,     /* a pointer that may not be NULL is NULL, or a number is out of its range */
-  EHLO_ERR_CONFIG = -2,       /* the config contradicts itself or a limit in it is illegal */
-  EHLO_ERR_MEMORY = -3,       /* the block is too small or not aligned for max_align_t */
-  EHLO_ERR_VERSION = -4,      /* the block was made by another version, or on another kind of machine */
-  EHLO_ERR_STATE = -5,        /* not possible in this state of the session */
-  EHLO_ERR_REENTRANT = -6,    /* called from inside the event callback, where this call is not allowed */
-  EHLO_ERR_TICKET = -7,       /* the ticket is stale: answered already, cancelled, or never given */
-  EHLO_ERR_CODE = -8,         /* a reply code or enhanced code that may not answer what was asked */
-  EHLO_ERR_TEXT = -9,         /* text with CR, LF, NUL or another octet that may not stand there */
-  EHLO_ERR_SPACE = -10,       /* no room in the output (or in the parked answer) now: drain and try again */
-  EHLO_ERR_SYNTAX = -11,      /* the input is not of the grammar asked for */
-  EHLO_ERR_TOO_LONG = -12,    /* longer than the protocol or the config allows */
-  EHLO_ERR_BUFFER = -13,      /* the caller's buffer is too small; the length needed is told */
+  EHLO_ERR_ARGUMENT = -1,      /* a pointer that may not be NULL is NULL, or a number is out of its range */
+  EHLO_ERR_CONFIG = -2,        /* the config contradicts itself or a limit in it is illegal */
+  EHLO_ERR_MEMORY = -3,        /* the block is too small or not aligned for max_align_t */
+  EHLO_ERR_VERSION = -4,       /* the block was made by another version, or on another kind of machine */
+  EHLO_ERR_STATE = -5,         /* not possible in this state of the session */
+  EHLO_ERR_REENTRANT = -6,     /* called from inside the event callback, where this call is not allowed */
+  EHLO_ERR_TICKET = -7,        /* the ticket is stale: answered already, cancelled, or never given */
+  EHLO_ERR_CODE = -8,          /* a reply code or enhanced code that may not answer what was asked */
+  EHLO_ERR_TEXT = -9,          /* text with CR, LF, NUL or another octet that may not stand there */
+  EHLO_ERR_SPACE = -10,        /* no room in the output (or in the parked answer) now: drain and try again */
+  EHLO_ERR_SYNTAX = -11,       /* the input is not of the grammar asked for */
+  EHLO_ERR_TOO_LONG = -12,     /* longer than the protocol or the config allows */
+  EHLO_ERR_BUFFER = -13,       /* the caller's buffer is too small; the length needed is told */
   EHLO_ERR_BARE_NEWLINE = -14, /* content with a CR or LF that is not part of a CRLF */
-  EHLO_ERR_HOST = -15         /* fatal: the host's own event callback asked for the end; stays for good */
+  EHLO_ERR_HOST = -15          /* fatal: the host's own event callback asked for the end; stays for good */
 };
 
 /* A short English text for an EHLO_ERR_ number, for logs. Static; never NULL, whatever the number. */

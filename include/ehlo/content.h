@@ -38,8 +38,8 @@ typedef struct ehlo_dot {
 EHLO_API void ehlo_dot_init(ehlo_dot *dot, uint32_t flags);
 
 enum {
-  EHLO_DOT_MORE = 0,   /* all of the piece was taken, or the span list is full (then *consumed < size) */
-  EHLO_DOT_END = 1     /* the terminating CRLF . CRLF was taken; *consumed tells where it ended */
+  EHLO_DOT_MORE = 0, /* all of the piece was taken, or the span list is full (then *consumed < size) */
+  EHLO_DOT_END = 1   /* the terminating CRLF . CRLF was taken; *consumed tells where it ended */
 };
 
 /* Removes the stuffed dots from the next piece of content and finds the end (RFC 5321 4.1.1.4, 4.5.2).

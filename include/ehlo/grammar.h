@@ -136,8 +136,8 @@ EHLO_API int ehlo_parse_number(ehlo_span text, size_t max_digits, uint64_t *numb
 /* ---- replies (RFC 5321 4.2; RFC 2034; RFC 3463) --------------------------------------------------------------- */
 
 typedef struct ehlo_reply_line {
-  uint32_t code; /* 200 to 559 */
-  uint32_t last; /* 1 if no further line of this reply follows */
+  uint32_t code;  /* 200 to 559 */
+  uint32_t last;  /* 1 if no further line of this reply follows */
   ehlo_span text; /* behind the code and its space or hyphen; may be empty */
 } ehlo_reply_line;
 

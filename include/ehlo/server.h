@@ -106,19 +106,19 @@ typedef struct ehlo_server_config {
   uint64_t max_message_size; /* octets of content after un-stuffing, what SIZE says; 0: no limit */
 
   /* Options. */
-  uint8_t expn_252;             /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
-  uint8_t pass_parameters;      /* unknown parameters of MAIL and RCPT reach the host in place of 555 */
+  uint8_t expn_252;        /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
+  uint8_t pass_parameters; /* unknown parameters of MAIL and RCPT reach the host in place of 555 */
   /* Leniencies, 0 by default. Each use of one is still a VIOLATION event. */
-  uint8_t allow_bare_newline;   /* pass bare CR and LF of content through unchanged, never as line endings, in place of
+  uint8_t allow_bare_newline; /* pass bare CR and LF of content through unchanged, never as line endings, in place of
                                    refusing the message. Danger: a next hop may take them for line endings, and a
                                    message smuggled within this one comes out there */
   uint8_t allow_space_after_colon; /* "MAIL FROM: <a@b>". Danger: none known; other hosts may refuse it */
-  uint8_t allow_bare_address;   /* "MAIL FROM:a@b", without brackets. Danger: what follows may be read as address or as
+  uint8_t allow_bare_address; /* "MAIL FROM:a@b", without brackets. Danger: what follows may be read as address or as
                                    parameters by different programs */
-  uint8_t allow_extra_spaces;   /* several spaces between verb and argument, or before parameters, as in RFC 821.
+  uint8_t allow_extra_spaces; /* several spaces between verb and argument, or before parameters, as in RFC 821.
                                    Danger: programs differ in what they take for the argument */
-  uint8_t allow_underscore;     /* "_" in domains. Danger: such names cannot be host names, so replies may not reach them */
-  uint8_t allow_any_hello;      /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
+  uint8_t allow_underscore; /* "_" in domains. Danger: such names cannot be host names, so replies may not reach them */
+  uint8_t allow_any_hello; /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
                                    logs and trace fields as it came */
 } ehlo_server_config;
 
@@ -169,25 +169,25 @@ enum {
 
 /* What a peer did wrong. */
 enum {
-  EHLO_VIOLATION_EARLY_TALKER = 1,     /* octets before the greeting had been sent (RFC 5321 4.3.1) */
-  EHLO_VIOLATION_EARLY_HELLO = 2,      /* octets behind EHLO before its answer had been sent (RFC 2920 3.1) */
-  EHLO_VIOLATION_BARE_NEWLINE = 3,     /* CR or LF alone in a command line or in content (RFC 5321 2.3.8) */
-  EHLO_VIOLATION_LINE_TOO_LONG = 4,    /* a command line over the limit (RFC 5321 4.5.3.1.4) */
-  EHLO_VIOLATION_SYNTAX = 5,           /* a line or an argument outside the grammar */
-  EHLO_VIOLATION_UNKNOWN_VERB = 6,     /* a verb that nobody knows */
-  EHLO_VIOLATION_NOT_OFFERED = 7,      /* a verb that is known but not offered */
-  EHLO_VIOLATION_SEQUENCE = 8,         /* a command out of order */
-  EHLO_VIOLATION_NON_ASCII = 9,        /* octets above 127 where no extension allows them */
-  EHLO_VIOLATION_PARAMETER = 10,       /* a parameter that is unknown, repeated, or has a bad value */
+  EHLO_VIOLATION_EARLY_TALKER = 1,  /* octets before the greeting had been sent (RFC 5321 4.3.1) */
+  EHLO_VIOLATION_EARLY_HELLO = 2,   /* octets behind EHLO before its answer had been sent (RFC 2920 3.1) */
+  EHLO_VIOLATION_BARE_NEWLINE = 3,  /* CR or LF alone in a command line or in content (RFC 5321 2.3.8) */
+  EHLO_VIOLATION_LINE_TOO_LONG = 4, /* a command line over the limit (RFC 5321 4.5.3.1.4) */
+  EHLO_VIOLATION_SYNTAX = 5,        /* a line or an argument outside the grammar */
+  EHLO_VIOLATION_UNKNOWN_VERB = 6,  /* a verb that nobody knows */
+  EHLO_VIOLATION_NOT_OFFERED = 7,   /* a verb that is known but not offered */
+  EHLO_VIOLATION_SEQUENCE = 8,      /* a command out of order */
+  EHLO_VIOLATION_NON_ASCII = 9,     /* octets above 127 where no extension allows them */
+  EHLO_VIOLATION_PARAMETER = 10,    /* a parameter that is unknown, repeated, or has a bad value */
   EHLO_VIOLATION_TOO_MANY_RECIPIENTS = 11,
-  EHLO_VIOLATION_TOO_BIG = 12,         /* declared or real content over max_message_size */
+  EHLO_VIOLATION_TOO_BIG = 12, /* declared or real content over max_message_size */
   EHLO_VIOLATION_TOO_MANY_ERRORS = 13,
   EHLO_VIOLATION_SPACE_AFTER_COLON = 14, /* see allow_space_after_colon; so are the next four, in their order */
   EHLO_VIOLATION_BARE_ADDRESS = 15,
   EHLO_VIOLATION_EXTRA_SPACES = 16,
   EHLO_VIOLATION_UNDERSCORE = 17,
   EHLO_VIOLATION_HELLO_NAME = 18,
-  EHLO_VIOLATION_CONTROL = 19          /* a control character in a command line (RFC 5321 4.1.2) */
+  EHLO_VIOLATION_CONTROL = 19 /* a control character in a command line (RFC 5321 4.1.2) */
 };
 
 /* BODY= of MAIL. */
@@ -212,12 +212,12 @@ typedef struct ehlo_event_hello {
 
 /* MAIL asks whether to open a transaction; silence is 250. Answers: 2yz, 4yz, 5yz. */
 typedef struct ehlo_event_mail {
-  uint32_t verb; /* EHLO_VERB_MAIL, SEND, SOML or SAML */
+  uint32_t verb;  /* EHLO_VERB_MAIL, SEND, SOML or SAML */
   ehlo_path path; /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */
   uint32_t has_size;
-  uint32_t body;     /* EHLO_BODY_ */
-  uint32_t smtputf8; /* 1 if the parameter SMTPUTF8 was given */
-  uint64_t size;     /* SIZE=, if has_size */
+  uint32_t body;        /* EHLO_BODY_ */
+  uint32_t smtputf8;    /* 1 if the parameter SMTPUTF8 was given */
+  uint64_t size;        /* SIZE=, if has_size */
   ehlo_span parameters; /* all of them as they are spelt, for ehlo_parameter_next */
 } ehlo_event_mail;
 
@@ -395,12 +395,12 @@ EHLO_API void ehlo_server_sent(ehlo_server *server, size_t size);
 
 /* What the session is waiting for: a sum of these. Pure. */
 enum {
-  EHLO_WANT_READ = 1,      /* octets from the peer */
-  EHLO_WANT_WRITE = 2,     /* output is there to be sent */
-  EHLO_WANT_FEED = 4,      /* ehlo_server_feed is to be called now, with held octets or none, before more is read */
-  EHLO_WANT_DECISION = 8,  /* a deferred ticket holds things up or is out */
-  EHLO_WANT_TURN = 32,     /* the roles are reversed: once all is written start the other machine on this connection */
-  EHLO_WANT_CLOSE = 64     /* the session is over: write what is left and close */
+  EHLO_WANT_READ = 1,     /* octets from the peer */
+  EHLO_WANT_WRITE = 2,    /* output is there to be sent */
+  EHLO_WANT_FEED = 4,     /* ehlo_server_feed is to be called now, with held octets or none, before more is read */
+  EHLO_WANT_DECISION = 8, /* a deferred ticket holds things up or is out */
+  EHLO_WANT_TURN = 32,    /* the roles are reversed: once all is written start the other machine on this connection */
+  EHLO_WANT_CLOSE = 64    /* the session is over: write what is left and close */
 };
 EHLO_API uint32_t ehlo_server_want(const ehlo_server *server);
 
@@ -443,7 +443,8 @@ EHLO_API int ehlo_server_reply(ehlo_server *server, uint32_t ticket, int code, c
 
 /* Adds a line to a long answer, which ehlo_server_reply ends, with the same code and enhanced code. Returns as
  * ehlo_server_reply. A begun answer that is never ended closes the session without another octet. */
-EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const char *enhanced, ehlo_span text);
+EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const char *enhanced,
+                                    ehlo_span text);
 
 /* Answers with the right positive reply and its default text: 220, 250 or 354. Returns as ehlo_server_reply. (For the
  * ticket of BODY, before MESSAGE, it is EHLO_ERR_CODE.) */

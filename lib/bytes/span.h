@@ -12,12 +12,12 @@
 enum {
   CLASS_ALPHA = 1,
   CLASS_DIGIT = 2,
-  CLASS_ATEXT = 4,    /* of an atom: letters, digits and !#$%&'*+-/=?^_`{|}~ */
-  CLASS_QTEXT = 8,    /* qtextSMTP: 32-33, 35-91, 93-126 */
-  CLASS_VALUE = 16,   /* of an esmtp-value: 33-60, 62-126 */
-  CLASS_XCHAR = 32,   /* of xtext as it is: 33-42, 44-60, 62-126 */
-  CLASS_TEXT = 64,    /* of a reply's text: HT, 32-126 */
-  CLASS_LDH = 128     /* letters, digits, hyphen */
+  CLASS_ATEXT = 4,  /* of an atom: letters, digits and !#$%&'*+-/=?^_`{|}~ */
+  CLASS_QTEXT = 8,  /* qtextSMTP: 32-33, 35-91, 93-126 */
+  CLASS_VALUE = 16, /* of an esmtp-value: 33-60, 62-126 */
+  CLASS_XCHAR = 32, /* of xtext as it is: 33-42, 44-60, 62-126 */
+  CLASS_TEXT = 64,  /* of a reply's text: HT, 32-126 */
+  CLASS_LDH = 128   /* letters, digits, hyphen */
 };
 
 /* The classes of each octet, as a sum of the bits above. Octets above 127 are in none. */

@@ -11,32 +11,32 @@
 
 /* ---- commands ---- */
 
-#define O LEGAL_OPEN
-#define I LEGAL_IDLE
-#define M LEGAL_MAIL
-#define R LEGAL_RCPT
-#define D2 DIGIT_2
-#define D3 DIGIT_3
-#define D4 DIGIT_4
-#define D5 DIGIT_5
+#define O               LEGAL_OPEN
+#define I               LEGAL_IDLE
+#define M               LEGAL_MAIL
+#define R               LEGAL_RCPT
+#define D2              DIGIT_2
+#define D3              DIGIT_3
+#define D4              DIGIT_4
+#define D5              DIGIT_5
 #define EHLO_EXT_ALWAYS EXTENSION_ALWAYS
 
 const struct command_row ehlo_commands[EHLO_VERB_COUNT] = {
-#define COMMAND(id, wire, argument_, states_, extension_, silence_, answers_, accept_, accept_reply_, group_)          \
-  [EHLO_VERB_##id] = {.argument = PASTE(ARGUMENT_, argument_),                                                         \
-                      .states = states_,                                                                               \
-                      .extension = PASTE(EHLO_EXT_, extension_),                                                       \
-                      .answers = answers_,                                                                             \
-                      .silence = REPLY_##silence_,                                                                     \
-                      .accept_reply = REPLY_##accept_reply_,                                                           \
-                      .accept = accept_,                                                                               \
+#define COMMAND(id, wire, argument_, states_, extension_, silence_, answers_, accept_, accept_reply_, group_) \
+  [EHLO_VERB_##id] = {.argument = PASTE(ARGUMENT_, argument_),                                                \
+                      .states = states_,                                                                      \
+                      .extension = PASTE(EHLO_EXT_, extension_),                                              \
+                      .answers = answers_,                                                                    \
+                      .silence = REPLY_##silence_,                                                            \
+                      .accept_reply = REPLY_##accept_reply_,                                                  \
+                      .accept = accept_,                                                                      \
                       .group = PASTE(GROUP_, group_)},
 #include "commands.def"
 #undef COMMAND
 };
 
 struct verb_pool {
-#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group)                  \
+#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group) \
   char PASTE(at_, id)[sizeof wire];
 #include "commands.def"
 #undef COMMAND
@@ -49,7 +49,7 @@ static const struct verb_pool verb_pool = {
 };
 
 static const uint8_t verb_offsets[] = {
-#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group)                  \
+#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group) \
   offsetof(struct verb_pool, PASTE(at_, id)),
 #include "commands.def"
 #undef COMMAND
@@ -66,7 +66,7 @@ const char *ehlo_verb_name(uint32_t verb)
 /* ---- extensions ---- */
 
 const struct extension_row ehlo_extensions[EHLO_EXT_COUNT] = {
-#define EXTENSION(id, keyword, default_, mail_, rcpt_)                                                                 \
+#define EXTENSION(id, keyword, default_, mail_, rcpt_) \
   [EHLO_EXT_##id] = {.offered = default_, .mail = mail_, .rcpt = rcpt_},
 #include "extensions.def"
 #undef EXTENSION
@@ -101,10 +101,9 @@ const char *ehlo_extension_keyword(uint32_t extension)
 /* ---- parameters ---- */
 
 const struct parameter_row ehlo_parameters[EHLO_PARAMETER_COUNT] = {
-#define PARAMETER(id, keyword, extension_, on_, value_)                                                                \
-  [EHLO_PARAMETER_##id] = {.extension = PASTE(EHLO_EXT_, extension_),                                                  \
-                           .verb = PASTE(EHLO_VERB_, on_),                                                             \
-                           .value = PASTE(VALUE_, value_)},
+#define PARAMETER(id, keyword, extension_, on_, value_) \
+  [EHLO_PARAMETER_##id] = {                             \
+      .extension = PASTE(EHLO_EXT_, extension_), .verb = PASTE(EHLO_VERB_, on_), .value = PASTE(VALUE_, value_)},
 #include "parameters.def"
 #undef PARAMETER
 };
@@ -123,12 +122,11 @@ static const struct parameter_pool parameter_pool = {
 #undef PARAMETER
 };
 
-static const uint16_t parameter_offsets[] = {
-    offsetof(struct parameter_pool, none),
+static const uint16_t parameter_offsets[] = {offsetof(struct parameter_pool, none),
 #define PARAMETER(id, keyword, extension_, on_, value_) offsetof(struct parameter_pool, PASTE(at_, id)),
 #include "parameters.def"
 #undef PARAMETER
-    sizeof(struct parameter_pool)};
+                                             sizeof(struct parameter_pool)};
 
 _Static_assert(sizeof parameter_offsets == (EHLO_PARAMETER_COUNT + 1) * sizeof(uint16_t),
                "parameters.def and EHLO_PARAMETER_ have the same rows");
@@ -148,7 +146,7 @@ uint32_t ehlo_parameter_find(ehlo_span keyword)
 /* ---- replies ---- */
 
 const struct reply_row ehlo_replies[REPLY_ROWS] = {
-#define REPLY(id, code_, subject_, detail_, text)                                                                      \
+#define REPLY(id, code_, subject_, detail_, text) \
   [REPLY_##id] = {.code = code_, .subject = subject_, .detail = detail_},
 #include "replies.def"
 #undef REPLY
