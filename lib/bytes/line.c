@@ -1,0 +1,88 @@
+/* line.c: from octets to lines that end in CRLF. Floor: bytes. */
+#include "line.h"
+
+#include "scan.h"
+
+#include <string.h>
+
+/* Drops octets up to and including a CRLF. Returns how many it dropped; line->held tells whether CRLF was found. */
+static size_t drop(struct line *line, const unsigned char *data, size_t size)
+{
+  size_t at = 0;
+  while (at < size) {
+    if (line->after_cr && data[at] == '\n') {
+      line->held = 1;
+      return at + 1;
+    }
+    const unsigned char *lf = memchr(data + at + 1, '\n', size - at - 1);
+    size_t next = lf == NULL ? size : (size_t)(lf - data);
+    line->after_cr = data[next - 1] == '\r';
+    at = next;
+  }
+  return size;
+}
+
+/* Appends what fits to the line; what does not is the fault of its being too long. */
+static void append(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size)
+{
+  if (size > limit - 2 - line->used) {
+    line->fault = LINE_TOO_LONG;
+    return;
+  }
+  if (size > 0) {
+    memcpy(buffer + line->used, data, size);
+  }
+  line->used += (uint32_t)size;
+}
+
+void ehlo_line_done(struct line *line)
+{
+  if (line->held) {
+    memset(line, 0, sizeof *line);
+  }
+}
+
+int ehlo_line_take(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size,
+                   size_t *taken, ehlo_span *text, unsigned *seen)
+{
+  size_t at = 0;
+  *taken = 0;
+  *seen = 0;
+  if (!line->held && line->fault == 0 && !line->after_cr) {
+    unsigned here = 0;
+    size_t end = ehlo_scan_line(data, size, &here);
+    int whole = size - end >= 2 && data[end] == '\r' && data[end + 1] == '\n';
+    if (whole && line->used == 0 && end <= limit - 2) {
+      *text = span_of(data, end);
+      *seen = here;
+      *taken = end + 2;
+      return LINE_READY;
+    }
+    append(line, buffer, limit, data, end);
+    line->seen |= (uint8_t)here;
+    at = end;
+    if (line->fault == 0 && at < size) {
+      line->after_cr = data[at] == '\r';
+      line->fault = line->after_cr ? 0 : LINE_BARE_NEWLINE;
+      at++;
+    }
+  }
+  if (!line->held && line->fault == 0 && line->after_cr && at < size) {
+    if (data[at] == '\n') {
+      line->held = 1;
+      at++;
+    } else {
+      line->fault = LINE_BARE_NEWLINE;
+    }
+  }
+  if (!line->held && line->fault != 0) {
+    at += drop(line, data + at, size - at);
+  }
+  *taken = at;
+  *text = span_of(buffer, line->used);
+  *seen = line->seen;
+  if (!line->held) {
+    return LINE_MORE;
+  }
+  return line->fault == 0 ? LINE_READY : line->fault;
+}
