@@ -1,0 +1,268 @@
+#!/bin/sh
+# run.sh: builds and runs everything that a change must pass. On Debian it installs what it needs first.
+#
+# sh tests/run.sh --help tells the options. One line a step; the log of a step that fails is shown; the last line counts.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+top=$PWD
+# What the distribution packages is used before what else this machine may have.
+PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+export PATH
+unset CC CXX CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS
+
+packages='gcc g++ libc6-dev clang libclang-rt-14-dev llvm clang-format-14 meson ninja-build pkg-config libcmocka-dev
+  gcovr valgrind python3 python3-cffi gcc-arm-none-eabi qemu-system-arm
+  swaks curl msmtp postfix libnet-ssleay-perl procps'
+
+usage() {
+  cat <<'USAGE'
+sh tests/run.sh [OPTION]...
+
+  --quick          no fuzzing, no interop: for while you work
+  --fuzz SECONDS   time for each fuzz target (60; the environment's FUZZ_SECONDS does the same)
+  --bench          only: build and run the benchmark
+  --mutate [ARG]   only: change lib/ line by line and list the changes that no test noticed; all that
+                   follows goes to tests/mutate/mutate.py (try --mutate --help)
+  --no-install     install nothing, take what is there
+  --help           this
+
+Builds go to build-tests/ (or where the environment's EHLO_BUILD says).
+USAGE
+}
+
+mode=all quick=no install=yes
+fuzz_seconds=${FUZZ_SECONDS:-60}
+while [ $# -gt 0 ]; do
+  case $1 in
+  --quick) quick=yes ;;
+  --fuzz)
+    [ $# -ge 2 ] || { usage >&2; exit 64; }
+    fuzz_seconds=$2
+    shift ;;
+  --bench) mode=bench ;;
+  --mutate)
+    mode=mutate
+    shift
+    break ;;
+  --no-install) install=no ;;
+  --help) usage; exit 0 ;;
+  *) usage >&2; exit 64 ;;
+  esac
+  shift
+done
+case $fuzz_seconds in
+'' | *[!0-9]* | 0) echo "--fuzz wants a number of seconds" >&2; exit 64 ;;
+esac
+
+build=${EHLO_BUILD:-$top/build-tests}
+mkdir -p "$build/logs" || exit 1
+rm -f "$build"/logs/*
+
+# ---- packages ----
+
+# Tools that are tested against are daemons too: none is started, or set to start, by being installed.
+install_packages() {
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || {
+    echo "This is no Debian; going on with what is there."
+    return 0
+  }
+  missing=
+  for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  echo "installing$missing"
+  as_root=
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "neither root nor sudo: cannot install"; return 1; }
+    as_root=sudo
+  fi
+  $as_root env packages="$missing" sh -eu <<'INSTALL'
+policy=/usr/sbin/policy-rc.d
+saved=
+restore() {
+  rm -f "$policy"
+  [ -z "$saved" ] || mv "$saved" "$policy"
+}
+if [ -e "$policy" ] || [ -L "$policy" ]; then
+  saved=$policy.before-tests
+  mv "$policy" "$saved"
+fi
+trap restore EXIT
+trap 'exit 1' HUP INT TERM
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+export DEBIAN_FRONTEND=noninteractive
+if command -v debconf-set-selections >/dev/null; then
+  echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+fi
+apt-get -q -o Acquire::Retries=3 update
+apt-get -q -y -o Acquire::Retries=3 --no-install-recommends install $packages
+INSTALL
+}
+
+# ---- steps ----
+
+passed=0 failed=0
+
+# step NAME COMMAND [ARGUMENT]...: runs it in the tree's top, and says in one line how it went. A command that consists of several tests
+# leaves their numbers, passed and failed, in $counts.
+step() {
+  name=$1
+  shift
+  counts=$build/counts
+  log=$build/logs/$(echo "$name" | tr -c 'A-Za-z0-9\n' '-').log
+  rm -f "$counts"
+  begun=$(date +%s)
+  ("$@") >"$log" 2>&1 </dev/null
+  status=$?
+  took=$(($(date +%s) - begun))
+  good=1 bad=0
+  [ $status -eq 0 ] || good=0 bad=1
+  if [ -s "$counts" ]; then
+    read -r good bad <"$counts"
+    [ $status -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+  fi
+  passed=$((passed + good)) failed=$((failed + bad))
+  tests=
+  [ $((good + bad)) -eq 1 ] || tests=" ($good of $((good + bad)))"
+  if [ "$bad" -eq 0 ]; then
+    printf 'ok    %4d s  %s%s\n' $took "$name" "$tests"
+  else
+    printf 'FAIL  %4d s  %s%s\n' $took "$name" "$tests"
+    lines=$(wc -l <"$log")
+    [ "$lines" -le 200 ] || echo "      | ... ($log has all $lines lines)"
+    tail -n 200 "$log" | sed 's/^/      | /'
+  fi
+  [ "$bad" -eq 0 ]
+}
+
+# configure NAME COMPILER MESON-OPTION...: a build directory $build/NAME, begun anew.
+configure() {
+  directory=$build/$1
+  export CC="$2"
+  shift 2
+  rm -rf "$directory"
+  meson setup "$directory" "$top" -Dwerror=true "$@" && ninja -C "$directory"
+}
+
+# suite NAME MESON-TEST-OPTION...: all tests of a build, each counted.
+suite() {
+  directory=$build/$1
+  shift
+  meson test -C "$directory" --no-rebuild --print-errorlogs "$@" >"$directory/tests.out" 2>&1
+  status=$?
+  cat "$directory/tests.out"
+  awk '
+    /^(Ok|Expected Fail): / { good += $NF }
+    /^(Fail|Unexpected Pass|Timeout): / { bad += $NF }
+    END { print good + 0, bad + (good + bad == 0) }' "$directory/tests.out" >"$counts"
+  return $status
+}
+
+sanitizers='address,undefined'
+export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+
+# The static library's own lines that the tests reach. What is missed is listed in the log.
+coverage() {
+  suite coverage && gcovr --root "$top" --filter "$top/lib/" --exclude-throw-branches --fail-under-line 95 "$build/coverage"
+}
+
+# fuzz_one TARGET: from its seeds, into a corpus that is thrown away.
+fuzz_one() {
+  target=$1
+  corpus=$build/corpus/$target
+  rm -rf "$corpus"
+  mkdir -p "$corpus"
+  "$build/fuzz/fuzz/$target" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+    -artifact_prefix="$build/$target-" "$corpus" "fuzz/seeds/${target#fuzz_}"
+}
+
+# Two targets at a time.
+fuzz() {
+  set -- $(find "$build/fuzz/fuzz" -maxdepth 1 -type f -name 'fuzz_*' -perm -u+x -exec basename {} \; | sort)
+  good=0 bad=0
+  while [ $# -gt 0 ]; do
+    first=$1 second=${2:-}
+    shift
+    [ -z "$second" ] || shift
+    fuzz_one "$first" >"$build/logs/$first.log" 2>&1 &
+    first_id=$!
+    if [ -n "$second" ]; then
+      fuzz_one "$second" >"$build/logs/$second.log" 2>&1
+      fuzz_end "$second" $?
+    fi
+    wait $first_id
+    fuzz_end "$first" $?
+  done
+  echo "$good $bad" >"$counts"
+  [ $bad -eq 0 ] && [ $good -gt 0 ]
+}
+
+fuzz_end() {
+  if [ "$2" -eq 0 ]; then
+    good=$((good + 1))
+    echo "$1: $(grep -o 'Done .*' "$build/logs/$1.log")"
+  else
+    bad=$((bad + 1))
+    echo "$1: failed"
+    tail -n 60 "$build/logs/$1.log"
+  fi
+}
+
+# ---- what is asked for ----
+
+[ $install = no ] || step 'packages' install_packages || exit 1
+
+case $mode in
+bench)
+  exec sh tests/bench/run.sh ;;
+mutate)
+  exec python3 tests/mutate/mutate.py --build "$build/mutate" "$@" ;;
+esac
+
+for check in floors length top-level format; do
+  step "check: $check" sh tests/checks/$check.sh
+done
+step 'check: rules' sh tests/rules.sh
+
+if step 'gcc: build, optimised, no warning' configure release gcc --buildtype=release; then
+  step 'gcc: tests' suite release
+  for check in pure exports header; do
+    step "check: $check" sh tests/checks/$check.sh "$build/release"
+  done
+  step 'install: a program finds it by pkg-config' sh tests/checks/installed.sh "$build/release"
+fi
+
+if step 'clang, ASan and UBSan: build, no warning' \
+  configure sanitize clang --buildtype=debugoptimized -Db_sanitize=$sanitizers -Db_lundef=false; then
+  step 'clang, ASan and UBSan: tests' suite sanitize --timeout-multiplier 4
+fi
+
+for simd in none sse2; do
+  if step "simd=$simd: build" configure simd-$simd gcc --buildtype=release -Dsimd=$simd; then
+    step "simd=$simd: tests" suite simd-$simd
+  fi
+done
+
+if step 'coverage: build' configure coverage gcc --buildtype=debug -Db_coverage=true; then
+  step 'coverage: tests, 95 % of the lines of lib/' coverage
+fi
+
+step 'freestanding: Cortex-M0 and M4, no C library' sh tests/freestanding/run.sh "$build/freestanding"
+
+if [ -e tests/bench/gate.sh ]; then
+  step 'bench: instruction counts' sh tests/bench/gate.sh
+fi
+
+if [ $quick = no ]; then
+  step 'interop: real senders' sh tests/interop/run.sh "$build/release"
+  if step 'fuzz: build' configure fuzz clang --buildtype=debugoptimized -Dfuzz=true -Dtests=false -Dexamples=false \
+    -Ddefault_library=static -Db_sanitize=$sanitizers -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link; then
+    step "fuzz: $fuzz_seconds s a target" fuzz
+  fi
+fi
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
