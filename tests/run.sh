@@ -12,7 +12,7 @@ unset CC CXX CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS
 
 packages='gcc g++ libc6-dev clang libclang-rt-14-dev llvm clang-format-14 meson ninja-build pkg-config libcmocka-dev
   gcovr valgrind python3 python3-cffi gcc-arm-none-eabi qemu-system-arm
-  swaks curl msmtp postfix libnet-ssleay-perl procps'
+  swaks curl msmtp postfix strace faketime'
 
 usage() {
   cat <<'USAGE'
@@ -60,7 +60,6 @@ rm -f "$build"/logs/*
 
 # ---- packages ----
 
-# Tools that are tested against are daemons too: none is started, or set to start, by being installed.
 install_packages() {
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || {
     echo "This is no Debian; going on with what is there."
@@ -71,42 +70,19 @@ install_packages() {
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing="$missing $package"
   done
   [ -n "$missing" ] || return 0
-  echo "installing$missing"
-  as_root=
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "neither root nor sudo: cannot install"; return 1; }
-    as_root=sudo
+  if [ "$(id -u)" -eq 0 ]; then
+    sh tests/install.sh $missing
+  else
+    sudo sh tests/install.sh $missing
   fi
-  $as_root env packages="$missing" sh -eu <<'INSTALL'
-policy=/usr/sbin/policy-rc.d
-saved=
-restore() {
-  rm -f "$policy"
-  [ -z "$saved" ] || mv "$saved" "$policy"
-}
-if [ -e "$policy" ] || [ -L "$policy" ]; then
-  saved=$policy.before-tests
-  mv "$policy" "$saved"
-fi
-trap restore EXIT
-trap 'exit 1' HUP INT TERM
-printf '#!/bin/sh\nexit 101\n' >"$policy"
-chmod 755 "$policy"
-export DEBIAN_FRONTEND=noninteractive
-if command -v debconf-set-selections >/dev/null; then
-  echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
-fi
-apt-get -q -o Acquire::Retries=3 update
-apt-get -q -y -o Acquire::Retries=3 --no-install-recommends install $packages
-INSTALL
 }
 
 # ---- steps ----
 
 passed=0 failed=0
 
-# step NAME COMMAND [ARGUMENT]...: runs it in the tree's top, and says in one line how it went. A command that consists of several tests
-# leaves their numbers, passed and failed, in $counts.
+# step NAME COMMAND [ARGUMENT]...: runs it in the tree's top, and says in one line how it went. A command that consists of several
+# tests leaves their numbers, passed and failed, in $counts, or ends its output as this script does.
 step() {
   name=$1
   shift
@@ -119,6 +95,7 @@ step() {
   took=$(($(date +%s) - begun))
   good=1 bad=0
   [ $status -eq 0 ] || good=0 bad=1
+  [ -s "$counts" ] || tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' >"$counts"
   if [ -s "$counts" ]; then
     read -r good bad <"$counts"
     [ $status -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
