@@ -1,0 +1,142 @@
+/* reply.c: lines of replies and enhanced status codes, read and written. Floor: grammar. */
+#include "../bytes/buffer.h"
+#include "../bytes/span.h"
+#include "ehlo/grammar.h"
+#include "utf8.h"
+
+#include <string.h>
+
+/* RFC 5321 4.5.3.1.5: the code and CRLF included. */
+enum { MAX_REPLY_LINE = 512 };
+
+static int no_reply_line(int result, ehlo_reply_line *reply)
+{
+  static const ehlo_reply_line none;
+  if (reply != NULL) {
+    *reply = none;
+  }
+  return result;
+}
+
+/* Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
+ * Reply-code = %x32-35 %x30-35 %x30-39                                                           (RFC 5321 4.2)
+ * A client accepts a space with nothing behind it too (4.2.1), and in the text whatever does not break the line. */
+int ehlo_parse_reply_line(ehlo_span line, ehlo_reply_line *reply)
+{
+  const unsigned char *at = span_begin(line);
+  if (reply == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (line.len < 3 || at[0] < '2' || at[0] > '5' || at[1] < '0' || at[1] > '5' || at[2] < '0' || at[2] > '9') {
+    return no_reply_line(EHLO_ERR_SYNTAX, reply);
+  }
+  ehlo_span text = {NULL, 0};
+  if (line.len > 3) {
+    text = span_from(line, 4);
+    if ((at[3] != ' ' && at[3] != '-') || memchr(text.ptr, '\r', text.len) != NULL ||
+        memchr(text.ptr, '\n', text.len) != NULL || memchr(text.ptr, '\0', text.len) != NULL) {
+      return no_reply_line(EHLO_ERR_SYNTAX, reply);
+    }
+  }
+  reply->code = (uint32_t)((at[0] - '0') * 100 + (at[1] - '0') * 10 + (at[2] - '0'));
+  reply->last = line.len == 3 || at[3] == ' ';
+  reply->text = text;
+  return EHLO_OK;
+}
+
+/* subject = 1*3digit, without leading zeros; detail is the same (RFC 2034 4). Behind it, or NULL. */
+static const unsigned char *subcode(const unsigned char *at, const unsigned char *end, uint16_t *number)
+{
+  const unsigned char *begin = at;
+  unsigned value = 0;
+  for (; at < end && at - begin < 3 && octet_is(*at, CLASS_DIGIT); at++) {
+    value = value * 10 + *at - '0';
+  }
+  *number = (uint16_t)value;
+  return at == begin || (*begin == '0' && at - begin > 1) ? NULL : at;
+}
+
+/* status-code = class "." subject "." detail    class = "2" / "4" / "5"                       (RFC 2034 4, RFC 3463 2) */
+int ehlo_parse_enhanced(ehlo_span text, ehlo_enhanced *enhanced, size_t *used)
+{
+  const ehlo_enhanced none = {0, 0, 0};
+  if (enhanced != NULL) {
+    *enhanced = none;
+  }
+  if (used != NULL) {
+    *used = 0;
+  }
+  if (enhanced == NULL || used == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  const unsigned char *at = span_begin(text);
+  const unsigned char *end = span_end(text);
+  if (end - at < 5 || (*at != '2' && *at != '4' && *at != '5') || at[1] != '.') {
+    return EHLO_ERR_SYNTAX;
+  }
+  ehlo_enhanced found = {(uint16_t)(*at - '0'), 0, 0};
+  at = subcode(at + 2, end, &found.subject);
+  if (at == NULL || at == end || *at != '.') {
+    return EHLO_ERR_SYNTAX;
+  }
+  at = subcode(at + 1, end, &found.detail);
+  if (at == NULL || (at < end && *at != ' ' && *at != '\t')) {
+    return EHLO_ERR_SYNTAX;
+  }
+  while (at < end && (*at == ' ' || *at == '\t')) {
+    at++;
+  }
+  *enhanced = found;
+  *used = (size_t)(at - span_begin(text));
+  return EHLO_OK;
+}
+
+/* Is it one that may stand in a reply of this code? "The class equals the first digit": RFC 2034 4. */
+static int enhanced_fits(const ehlo_enhanced *enhanced, uint32_t code)
+{
+  return enhanced->status_class == code / 100 && enhanced->status_class != 3 && enhanced->subject <= 999 &&
+         enhanced->detail <= 999;
+}
+
+/* One Reply-line as above. textstring = 1*(%d09 / %d32-126), and UTF-8 where RFC 6531 3.7.4 allows it. The space behind
+ * the code is there even if no text is (RFC 5321 4.2.1), and so is the one behind the enhanced code (RFC 2034 3). */
+int ehlo_format_reply_line(uint32_t code, uint32_t last, const ehlo_enhanced *enhanced, ehlo_span text, uint32_t flags,
+                           char *buffer, size_t size, size_t *length)
+{
+  if (length == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *length = 0;
+  if (buffer == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (code < 200 || code > 559 || code / 10 % 10 > 5) {
+    return EHLO_ERR_CODE;
+  }
+  int has_enhanced =
+      enhanced != NULL && (enhanced->status_class != 0 || enhanced->subject != 0 || enhanced->detail != 0);
+  if (has_enhanced && !enhanced_fits(enhanced, code)) {
+    return EHLO_ERR_CODE;
+  }
+  uint32_t seen = 0;
+  if (skip_text(span_begin(text), span_end(text), CLASS_TEXT, flags, &seen) != span_end(text)) {
+    return EHLO_ERR_TEXT;
+  }
+  struct writer writer = writer_on(buffer, size);
+  write_number(&writer, code, 3);
+  write_octet(&writer, last ? ' ' : '-');
+  if (has_enhanced) {
+    write_number(&writer, enhanced->status_class, 1);
+    write_octet(&writer, '.');
+    write_number(&writer, enhanced->subject, 1);
+    write_octet(&writer, '.');
+    write_number(&writer, enhanced->detail, 1);
+    write_octet(&writer, ' ');
+  }
+  write_span(&writer, text);
+  write_string(&writer, "\r\n");
+  if (writer.length > MAX_REPLY_LINE) {
+    return EHLO_ERR_TOO_LONG;
+  }
+  return writer_end(&writer, length);
+}
