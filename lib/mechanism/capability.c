@@ -1,0 +1,48 @@
+/* capability.c: what an EHLO answer lists. Floor: mechanism. */
+#include "capability.h"
+
+#include "../bytes/buffer.h"
+#include "../grammar/table.h"
+
+int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
+{
+  ehlo_capabilities needed = 0;
+  if (capability_has(set, EHLO_EXT_SMTPUTF8)) {
+    needed |= capability_bit(EHLO_EXT_8BITMIME);
+  }
+  if (protocol == EHLO_PROTOCOL_LMTP) {
+    needed |= capability_bit(EHLO_EXT_PIPELINING) | capability_bit(EHLO_EXT_ENHANCEDSTATUSCODES);
+  }
+  return (set & needed) == needed;
+}
+
+uint32_t ehlo_capability_line(ehlo_capabilities set)
+{
+  uint32_t mail = 0;
+  uint32_t rcpt = 0;
+  for (uint32_t e = ehlo_capability_next(set, 0); e < EHLO_EXT_COUNT; e = ehlo_capability_next(set, e + 1)) {
+    mail += ehlo_extensions[e].mail;
+    rcpt += ehlo_extensions[e].rcpt;
+  }
+  return mail > rcpt ? mail : rcpt;
+}
+
+uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from)
+{
+  while (from < EHLO_EXT_COUNT && !capability_has(set, from)) {
+    from++;
+  }
+  return from;
+}
+
+ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer)
+{
+  struct writer writer = writer_on(buffer, CAPABILITY_TEXT);
+  write_string(&writer, ehlo_extension_keyword(extension));
+  if (extension == EHLO_EXT_SIZE) {
+    /* 0 says that there is no fixed maximum (RFC 1870 3). */
+    write_octet(&writer, ' ');
+    write_number(&writer, size_limit, 1);
+  }
+  return span_of(buffer, writer.length);
+}

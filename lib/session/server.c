@@ -1,0 +1,739 @@
+/* server.c: the receiving machine: life, feed, output, and every change of state. Floor: session. */
+#include "server.h"
+
+#include "../bytes/scan.h"
+
+#include <string.h>
+
+/* The largest config that this version knows, and the smallest that any version had. */
+enum { CONFIG_SIZE = sizeof(ehlo_server_config), CONFIG_SIZE_MIN = sizeof(ehlo_server_config) };
+
+/* ---- config ---- */
+
+int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size)
+{
+  if (config == NULL || struct_size < CONFIG_SIZE_MIN) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  memset(config, 0, struct_size);
+  config->struct_size = struct_size;
+  config->protocol = EHLO_PROTOCOL_SMTP;
+  for (uint32_t e = 0; e < EHLO_EXT_COUNT; e++) {
+    config->offer[e] = ehlo_extensions[e].offered;
+  }
+  config->max_command_line = EHLO_DEFAULT_MAX_COMMAND_LINE;
+  config->output_size = EHLO_DEFAULT_OUTPUT_SIZE;
+  config->max_pending = EHLO_DEFAULT_MAX_PENDING;
+  config->pending_text = EHLO_DEFAULT_PENDING_TEXT;
+  config->hello_size = EHLO_DEFAULT_HELLO_SIZE;
+  config->max_recipients = EHLO_DEFAULT_MAX_RECIPIENTS;
+  config->max_errors = EHLO_DEFAULT_MAX_ERRORS;
+  config->command_timeout = EHLO_DEFAULT_COMMAND_TIMEOUT;
+  config->content_timeout = EHLO_DEFAULT_CONTENT_TIMEOUT;
+  return EHLO_OK;
+}
+
+static ehlo_capabilities capabilities_of(const ehlo_server_config *config)
+{
+  ehlo_capabilities set = 0;
+  for (uint32_t e = 0; e < EHLO_EXT_COUNT; e++) {
+    set |= config->offer[e] ? capability_bit(e) : 0;
+  }
+  return set;
+}
+
+static int within(uint32_t value, uint32_t least, uint32_t most)
+{
+  return value >= least && value <= most;
+}
+
+static int hostname_is_legal(ehlo_span hostname)
+{
+  ehlo_domain domain;
+  size_t used;
+  return hostname.ptr != NULL && hostname.len <= 255 && ehlo_parse_domain(hostname, 0, &domain, &used) == EHLO_OK &&
+         used == hostname.len;
+}
+
+static int extensions_are_known(const ehlo_server_config *config)
+{
+  for (uint32_t e = EHLO_EXT_COUNT; e < EHLO_EXT_ROOM; e++) {
+    if (config->offer[e]) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static int config_is_legal(const ehlo_server_config *config)
+{
+  return config->struct_size >= CONFIG_SIZE_MIN && hostname_is_legal(config->hostname) &&
+         within(config->protocol, EHLO_PROTOCOL_SMTP, EHLO_PROTOCOL_LMTP) && extensions_are_known(config) &&
+         ehlo_capability_agrees(capabilities_of(config), config->protocol) &&
+         within(config->max_command_line, EHLO_MIN_COMMAND_LINE, EHLO_MAX_COMMAND_LINE) &&
+         within(config->output_size, EHLO_MIN_OUTPUT_SIZE, EHLO_MAX_OUTPUT_SIZE) &&
+         within(config->max_pending, 1, EHLO_MAX_MAX_PENDING) &&
+         within(config->pending_text, EHLO_MIN_PENDING_TEXT, EHLO_MAX_PENDING_TEXT) &&
+         within(config->hello_size, 0, EHLO_MAX_HELLO_SIZE) && config->max_recipients >= 1;
+}
+
+/* Lays the parts out behind the struct. Returns the size of the block. */
+static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
+{
+  size_t at = (sizeof *server + 15) / 16 * 16;
+  uint32_t increments = ehlo_capability_line(capabilities_of(config));
+  uint32_t needed = EHLO_MIN_COMMAND_LINE + increments;
+  server->max_line = config->max_command_line < needed ? needed : config->max_command_line;
+  server->slots_at = (uint32_t)at;
+  at += (size_t)config->max_pending * sizeof(struct slot);
+  server->texts_at = (uint32_t)at;
+  at += (size_t)config->max_pending * config->pending_text;
+  server->hostname_at = (uint32_t)at;
+  at += config->hostname.len;
+  server->hello_at = (uint32_t)at;
+  at += config->hello_size;
+  server->line_at = (uint32_t)at;
+  at += server->max_line;
+  server->output_at = (uint32_t)at;
+  at += config->output_size;
+  return at;
+}
+
+size_t ehlo_server_size(const ehlo_server_config *config)
+{
+  ehlo_server server;
+  return config == NULL || !config_is_legal(config) ? 0 : lay_out(&server, config);
+}
+
+/* ---- life ---- */
+
+static int is_aligned(const void *memory)
+{
+  return (uintptr_t)memory % _Alignof(max_align_t) == 0;
+}
+
+int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_server_config *config,
+                     ehlo_server_event_fn *on_event, void *user)
+{
+  if (out == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *out = NULL;
+  if (memory == NULL || config == NULL || on_event == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  size_t needed = ehlo_server_size(config);
+  if (needed == 0) {
+    return EHLO_ERR_CONFIG;
+  }
+  if (size < needed || !is_aligned(memory)) {
+    return EHLO_ERR_MEMORY;
+  }
+  memset(memory, 0, needed);
+  ehlo_server *server = memory;
+  server->version = SERVER_VERSION;
+  server->on_event = on_event;
+  server->user = user;
+  server->block = lay_out(server, config);
+  memcpy(server_part(server, server->hostname_at), config->hostname.ptr, config->hostname.len);
+  server->hostname_len = (uint32_t)config->hostname.len;
+  server->max_pending = config->max_pending;
+  server->pending_text = config->pending_text;
+  server->hello_size = config->hello_size;
+  server->max_recipients = config->max_recipients;
+  server->max_errors = config->max_errors;
+  server->command_timeout = config->command_timeout;
+  server->content_timeout = config->content_timeout;
+  server->max_message_size = config->max_message_size;
+  server->allowed = server->offered = capabilities_of(config);
+  server->protocol = (uint8_t)config->protocol;
+  server->expn_252 = config->expn_252;
+  server->pass_parameters = config->pass_parameters;
+  server->allow_bare_newline = config->allow_bare_newline;
+  server->allow_space_after_colon = config->allow_space_after_colon;
+  server->allow_bare_address = config->allow_bare_address;
+  server->allow_extra_spaces = config->allow_extra_spaces;
+  server->allow_underscore = config->allow_underscore;
+  server->allow_any_hello = config->allow_any_hello;
+  server->hello_verb = EHLO_VERB_NONE;
+  server->mail_verb = EHLO_VERB_NONE;
+  server->output.size = config->output_size;
+  ehlo_dot_init(&server->dot, 0);
+  *out = server;
+  return EHLO_OK;
+}
+
+int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server_event_fn *on_event, void *user)
+{
+  if (out == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *out = NULL;
+  if (memory == NULL || on_event == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (size < sizeof(ehlo_server) || !is_aligned(memory)) {
+    return EHLO_ERR_MEMORY;
+  }
+  ehlo_server *server = memory;
+  if (server->version != SERVER_VERSION) {
+    return EHLO_ERR_VERSION;
+  }
+  if (size < server->block) {
+    return EHLO_ERR_MEMORY;
+  }
+  server->on_event = on_event;
+  server->user = user;
+  server->dot.kernel = (uint8_t)ehlo_scan_kernel();
+  *out = server;
+  return EHLO_OK;
+}
+
+int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on)
+{
+  if (server == NULL || extension >= EHLO_EXT_COUNT) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  ehlo_capabilities set = server->offered & ~capability_bit(extension);
+  set |= on ? capability_bit(extension) : 0;
+  if ((set & ~server->allowed) != 0 || !ehlo_capability_agrees(set, server->protocol)) {
+    return EHLO_ERR_CONFIG;
+  }
+  if (server_in_transaction(server)) {
+    return EHLO_ERR_STATE;
+  }
+  server->offered = set;
+  return EHLO_OK;
+}
+
+/* ---- what everything goes through ---- */
+
+int ehlo_server_emit(ehlo_server *server, ehlo_event *event)
+{
+  if (server->fatal) {
+    return 0;
+  }
+  server->handling = 1;
+  server->visible = server->output.tail;
+  int result = server->on_event(server, event, server->user);
+  server->handling = 0;
+  if (result == EHLO_HANDLED) {
+    return 0;
+  }
+  if (result == EHLO_FAIL_TRANSACTION) {
+    server->doomed = server_in_transaction(server) ? 1 : 0;
+    return EHLO_FAIL_TRANSACTION;
+  }
+  server->fatal = 1;
+  /* What the failing handler began to say is not to be trusted. */
+  struct slot *front = server_front(server);
+  if (server->asking != 0 && front != NULL && front->ticket == server->asking) {
+    server->output.tail = server->visible;
+    front->begun = 0;
+  }
+  if (ehlo_server_close(server, EHLO_END_SHUTDOWN)) {
+    ehlo_server_say(server, EHLO_VERB_NONE, REPLY_SHUTDOWN);
+  }
+  return 0;
+}
+
+void ehlo_server_violation(ehlo_server *server, uint32_t kind, uint32_t verb, ehlo_span octets)
+{
+  ehlo_event event = {.type = EHLO_EVENT_VIOLATION, .as.violation = {kind, verb, octets}};
+  ehlo_server_emit(server, &event);
+}
+
+void ehlo_server_enter(ehlo_server *server, enum state state)
+{
+  server->state = (uint8_t)state;
+}
+
+void ehlo_server_open_transaction(ehlo_server *server, uint32_t verb)
+{
+  server->mail_verb = (uint8_t)verb;
+  server->smtputf8 = server->next_smtputf8;
+  server->doomed = 0;
+  server->draining = 0;
+  server->paused = 0;
+  server->fate = 0;
+  server->recipients = 0;
+  server->results_asked = 0;
+  server->results_replied = 0;
+  server->results_good = 0;
+  server->octets = 0;
+  server->transactions++;
+  ehlo_server_enter(server, STATE_MAIL);
+}
+
+void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason)
+{
+  if (!server_in_transaction(server)) {
+    return;
+  }
+  if (server->doomed && (reason == EHLO_END_RESET || reason == EHLO_END_SUPERSEDED || reason == EHLO_END_QUIT)) {
+    reason = EHLO_END_FAILED;
+  }
+  ehlo_event event = {.type = EHLO_EVENT_END, .as.end = {reason, server->recipients, server->octets}};
+  server->mail_verb = EHLO_VERB_NONE;
+  server->doomed = 0;
+  ehlo_server_enter(server, STATE_IDLE);
+  ehlo_server_emit(server, &event);
+}
+
+int ehlo_server_close(ehlo_server *server, uint32_t reason)
+{
+  int unfinished = ehlo_server_cancel(server);
+  if (server->state != STATE_CLOSED) {
+    ehlo_server_end_transaction(server, reason);
+  }
+  if (server->state == STATE_CLOSED) {
+    return 0; /* a handler ended it meanwhile, and the last word is said */
+  }
+  ehlo_server_enter(server, STATE_CLOSED);
+  return !unfinished;
+}
+
+/* An error counts against the peer, unless it is the host's verdict on a message. */
+static void count_error(ehlo_server *server, const struct slot *slot)
+{
+  if (slot->code < 500 || slot->verb == EHLO_VERB_MESSAGE || slot->verb == EHLO_VERB_RESULT ||
+      slot->verb == EHLO_VERB_CONNECT || server->state == STATE_CLOSED) {
+    return;
+  }
+  server->errors++;
+  if (server->max_errors != 0 && server->errors >= server->max_errors) {
+    ehlo_server_violation(server, EHLO_VIOLATION_TOO_MANY_ERRORS, slot->verb, span_of("", 0));
+    if (server->state != STATE_CLOSED && ehlo_server_close(server, EHLO_END_SHUTDOWN)) {
+      ehlo_server_say(server, EHLO_VERB_NONE, REPLY_TOO_MANY_ERRORS);
+    }
+  }
+}
+
+/* Can settle do something? */
+static int front_is_ready(const ehlo_server *server)
+{
+  const struct slot *front = server_front(server);
+  if (front == NULL || front->state == SLOT_WRITTEN) {
+    return front != NULL;
+  }
+  if (front->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT) {
+    return 0;
+  }
+  return (front->state == SLOT_ANSWERED || front->unparked < front->parked) && ehlo_server_has_room(server);
+}
+
+/* Takes written answers off the queue and lets their commands proceed. */
+static void settle(ehlo_server *server)
+{
+  while (front_is_ready(server)) {
+    struct slot *front = server_front(server);
+    ehlo_slot_write(server, front);
+    if (front->state != SLOT_WRITTEN) {
+      return;
+    }
+    struct slot done = *front;
+    int accepted_rcpt = done.verb == EHLO_VERB_RCPT && done.code < 300;
+    ehlo_event event = {.type = EHLO_EVENT_REPLY, .as.reply = {done.verb, done.code, done.enhanced, 0, 0}};
+    event.as.reply.asked = done.asked ? done.ticket : 0;
+    event.as.reply.ordinal = accepted_rcpt                   ? server->recipients
+                             : done.verb == EHLO_VERB_RESULT ? server->results_replied
+                                                             : 0;
+    /* Off the queue first: what the host does in its handler must not find it. */
+    uint32_t index = server->first;
+    server->first = index + 1 < server->max_pending ? index + 1 : 0;
+    server->count--;
+    ehlo_server_emit(server, &event);
+    if (server->fatal) {
+      continue;
+    }
+    if (done.code == 421) {
+      if (server->state != STATE_CLOSED) {
+        ehlo_server_close(server, EHLO_END_SHUTDOWN);
+      }
+    } else if (done.verb == EHLO_VERB_MESSAGE || done.verb == EHLO_VERB_RESULT) {
+      if (ehlo_content_proceed(server, &done)) {
+        /* The same answer again, for the next recipient. */
+        front->state = SLOT_ANSWERED;
+        front->begun = front->capability = 0;
+        front->unparked = 0;
+        server->first = index;
+        server->count++;
+      }
+    } else {
+      ehlo_command_proceed(server, &done);
+    }
+    count_error(server, &done);
+  }
+}
+
+/* ---- feed ---- */
+
+void ehlo_server_watch(ehlo_server *server, uint32_t kind)
+{
+  server->watch = (uint8_t)kind;
+  server->uncovered = (uint32_t)output_waiting(&server->output);
+}
+
+/* Octets are here: are they early? Told once for each greeting and each hello. */
+static void check_early(ehlo_server *server)
+{
+  if (server->watch == 0) {
+    return;
+  }
+  uint32_t kind = server->watch;
+  const struct slot *front = server_front(server);
+  int unanswered = server->state == STATE_GREETING || (front != NULL && kind == EHLO_VIOLATION_EARLY_HELLO);
+  server->watch = 0;
+  if (unanswered || server->uncovered > 0) {
+    ehlo_server_violation(server, kind, EHLO_VERB_NONE, span_of("", 0));
+  }
+}
+
+/* Must this command wait for what is still out? Only RCPTs go side by side, as long as no limit can be crossed by what
+ * is still undecided. */
+static int must_wait(const ehlo_server *server, uint32_t verb)
+{
+  uint32_t pending = server->count;
+  if (pending == 0) {
+    return 0;
+  }
+  return verb != EHLO_VERB_RCPT || pending >= server->max_pending ||
+         server->recipients + pending >= server->max_recipients ||
+         (server->max_errors != 0 && server->errors + pending >= server->max_errors);
+}
+
+enum { STALL_NO, STALL_ROOM, STALL_TICKETS, STALL_PAUSED };
+
+/* Takes a command line. Returns 1 if the machine can go on. */
+static int feed_line(ehlo_server *server, const unsigned char *data, size_t size, size_t *taken)
+{
+  const struct slot *front = server_front(server);
+  if (size == 0 && !server->line.held) {
+    return 0;
+  }
+  if (front != NULL && front->verb != EHLO_VERB_RCPT) {
+    server->stalled = STALL_TICKETS;
+    return 0;
+  }
+  if (!ehlo_server_has_room(server)) {
+    server->stalled = STALL_ROOM;
+    return 0;
+  }
+  ehlo_span line;
+  unsigned seen;
+  unsigned char *buffer = server_part(server, server->line_at);
+  int result = ehlo_line_take(&server->line, buffer, server->max_line, data, size, taken, &line, &seen);
+  if (result == LINE_MORE) {
+    return 0;
+  }
+  if (front != NULL && must_wait(server, ehlo_command_verb(result, line))) {
+    if (!server->line.held) {
+      *taken = 0;
+    }
+    server->stalled = STALL_TICKETS;
+    return 0;
+  }
+  server->epoch++;
+  ehlo_command_line(server, result, line, seen);
+  ehlo_line_done(&server->line);
+  return 1;
+}
+
+/* Nothing more comes, nothing is left to do: the session is over. */
+static void finish_eof(ehlo_server *server)
+{
+  int busy = server->count > 0 || server->line.held || server->state == STATE_VERDICT;
+  if (server->ended && !busy && server->state != STATE_CLOSED) {
+    ehlo_server_close(server, EHLO_END_LOST);
+  }
+}
+
+/* The machine itself: as long as it can go on. Returns how many octets it took. */
+static size_t run(ehlo_server *server, const unsigned char *data, size_t size)
+{
+  size_t at = 0;
+  int going = 1;
+  server->stalled = STALL_NO;
+  while (going) {
+    settle(server);
+    if (at < size && server->state != STATE_CLOSED) {
+      check_early(server);
+    }
+    const unsigned char *here = size == 0 ? data : data + at;
+    size_t taken = 0;
+    switch (server->state) {
+    case STATE_CLOSED: return size;
+    case STATE_NEW:
+    case STATE_TURN: going = 0; break;
+    case STATE_GREETING:
+      server->stalled = at < size ? STALL_TICKETS : STALL_NO;
+      going = 0;
+      break;
+    case STATE_CONTENT:
+      going = ehlo_content_feed(server, here, size - at, &taken);
+      server->stalled = !going && server->paused && server->state == STATE_CONTENT ? STALL_PAUSED : STALL_NO;
+      break;
+    case STATE_VERDICT:
+      going = ehlo_content_verdict(server);
+      if (!going && !ehlo_server_has_room(server)) {
+        server->stalled = STALL_ROOM;
+      } else if (!going && at < size) {
+        server->stalled = STALL_TICKETS;
+      }
+      break;
+    default: going = feed_line(server, here, size - at, &taken); break;
+    }
+    at += taken;
+  }
+  return at;
+}
+
+/* May a call that calls back run now? */
+static int enter_call(ehlo_server *server)
+{
+  if (server == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (server->busy) {
+    return EHLO_ERR_REENTRANT;
+  }
+  if (server->fatal) {
+    return EHLO_ERR_HOST;
+  }
+  if (server->state == STATE_NEW) {
+    return EHLO_ERR_STATE;
+  }
+  server->busy = 1;
+  return EHLO_OK;
+}
+
+static int leave_call(ehlo_server *server)
+{
+  server->busy = 0;
+  return server->fatal ? EHLO_ERR_HOST : EHLO_OK;
+}
+
+int ehlo_server_start(ehlo_server *server)
+{
+  int new_state = server != NULL && server->state == STATE_NEW;
+  if (new_state) {
+    server->state = STATE_GREETING;
+  }
+  int result = enter_call(server);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  if (!new_state) {
+    leave_call(server);
+    return EHLO_ERR_STATE;
+  }
+  ehlo_server_watch(server, EHLO_VIOLATION_EARLY_TALKER);
+  ehlo_event event = {.type = EHLO_EVENT_CONNECT};
+  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_CONNECT), &event);
+  run(server, NULL, 0);
+  return leave_call(server);
+}
+
+int ehlo_server_feed(ehlo_server *server, const void *data, size_t size, size_t *consumed)
+{
+  if (consumed == NULL || (data == NULL && size > 0)) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *consumed = 0;
+  int result = enter_call(server);
+  if (result != EHLO_OK) {
+    *consumed = result == EHLO_ERR_HOST ? size : 0;
+    return result;
+  }
+  *consumed = run(server, data, size);
+  finish_eof(server);
+  return leave_call(server);
+}
+
+int ehlo_server_eof(ehlo_server *server)
+{
+  int result = enter_call(server);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  server->ended = 1;
+  if (server->state == STATE_CONTENT) {
+    ehlo_server_close(server, EHLO_END_LOST);
+  }
+  run(server, NULL, 0);
+  finish_eof(server);
+  return leave_call(server);
+}
+
+int ehlo_server_lost(ehlo_server *server)
+{
+  int result = enter_call(server);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  settle(server);
+  if (server->state != STATE_CLOSED) {
+    ehlo_server_close(server, EHLO_END_LOST);
+  }
+  server->count = 0;
+  server->output.head = server->output.tail = 0;
+  return leave_call(server);
+}
+
+int ehlo_server_timed_out(ehlo_server *server)
+{
+  int result = enter_call(server);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  settle(server);
+  if (server->state != STATE_CLOSED && ehlo_server_close(server, EHLO_END_TIMED_OUT)) {
+    ehlo_server_say(server, EHLO_VERB_NONE, REPLY_TIMED_OUT);
+  }
+  settle(server);
+  return leave_call(server);
+}
+
+int ehlo_server_shutdown(ehlo_server *server, int code, const char *enhanced, ehlo_span text)
+{
+  int result = enter_call(server);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  result = ehlo_server_check_last(server, code, enhanced, text);
+  if (result != EHLO_OK) {
+    server->busy = 0;
+    return result;
+  }
+  settle(server);
+  if (server->state != STATE_CLOSED && ehlo_server_close(server, EHLO_END_SHUTDOWN)) {
+    ehlo_server_say_last(server, code, enhanced, text);
+  }
+  settle(server);
+  return leave_call(server);
+}
+
+/* ---- output ---- */
+
+const void *ehlo_server_output(ehlo_server *server, size_t *size)
+{
+  if (size == NULL) {
+    return NULL;
+  }
+  *size = 0;
+  if (server == NULL) {
+    return NULL;
+  }
+  uint32_t end = server->handling ? server->visible : server->output.tail;
+  *size = end - server->output.head;
+  return *size == 0 ? NULL : server_part(server, server->output_at) + server->output.head;
+}
+
+void ehlo_server_sent(ehlo_server *server, size_t size)
+{
+  size_t waiting;
+  (void)ehlo_server_output(server, &waiting);
+  if (waiting == 0) {
+    return;
+  }
+  uint32_t count = (uint32_t)(size < waiting ? size : waiting);
+  uint32_t tail = server->output.tail;
+  server->uncovered -= count < server->uncovered ? count : server->uncovered;
+  ehlo_output_took(&server->output, server_part(server, server->output_at), count);
+  server->visible -= tail - server->output.tail;
+  if (output_waiting(&server->output) == 0) {
+    server->epoch++;
+  }
+  struct slot *front = server_front(server);
+  if (front != NULL && ehlo_server_has_room(server) && !server->handling) {
+    ehlo_slot_write(server, front);
+  }
+}
+
+uint32_t ehlo_server_want(const ehlo_server *server)
+{
+  if (server == NULL) {
+    return 0;
+  }
+  uint32_t want = output_waiting(&server->output) > 0 ? EHLO_WANT_WRITE : 0;
+  int ready = front_is_ready(server);
+  if (server->state == STATE_CLOSED) {
+    return want | (server->count == 0 ? EHLO_WANT_CLOSE : ready ? EHLO_WANT_FEED : 0U);
+  }
+  if (server->state == STATE_TURN) {
+    return want | EHLO_WANT_TURN;
+  }
+  const struct slot *front = server_front(server);
+  if (server->paused || (front != NULL && front->state == SLOT_DEFERRED)) {
+    want |= EHLO_WANT_DECISION;
+  }
+  if (ready || (server->stalled == STALL_ROOM && ehlo_server_has_room(server)) ||
+      (server->stalled == STALL_PAUSED && !server->paused)) {
+    return want | EHLO_WANT_FEED;
+  }
+  if (server->stalled == STALL_NO && !server->ended && server->state != STATE_NEW && !server->paused) {
+    want |= EHLO_WANT_READ;
+  }
+  return want;
+}
+
+uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch)
+{
+  if (epoch != NULL) {
+    *epoch = server == NULL ? 0 : server->epoch;
+  }
+  if (server == NULL || server->state == STATE_NEW) {
+    return 0;
+  }
+  if (output_waiting(&server->output) > 0) {
+    return server->command_timeout;
+  }
+  if (server->state == STATE_CONTENT) {
+    return server->paused ? 0 : server->content_timeout;
+  }
+  return server->count > 0 || server->state >= STATE_VERDICT ? 0 : server->command_timeout;
+}
+
+/* ---- getters ---- */
+
+ehlo_span ehlo_server_hello(const ehlo_server *server)
+{
+  return server == NULL ? span_of("", 0) : span_of(server_part(server, server->hello_at), server->hello_len);
+}
+
+uint32_t ehlo_server_hello_verb(const ehlo_server *server)
+{
+  return server == NULL ? (uint32_t)EHLO_VERB_NONE : server->hello_verb;
+}
+
+ehlo_span ehlo_server_transmission_type(const ehlo_server *server)
+{
+  if (server == NULL || server->hello_verb == EHLO_VERB_NONE) {
+    return span_of("", 0);
+  }
+  int utf8 = server_in_transaction(server) && server->smtputf8;
+  if (server->hello_verb == EHLO_VERB_LHLO) {
+    return ehlo_span_of(utf8 ? "UTF8LMTP" : "LMTP");
+  }
+  return ehlo_span_of(utf8 ? "UTF8SMTP" : server->hello_verb == EHLO_VERB_EHLO ? "ESMTP" : "SMTP");
+}
+
+uint32_t ehlo_server_recipients(const ehlo_server *server)
+{
+  return server == NULL || !server_in_transaction(server) ? 0 : server->recipients;
+}
+
+uint32_t ehlo_server_transactions(const ehlo_server *server)
+{
+  return server == NULL ? 0 : server->transactions;
+}
+
+uint32_t ehlo_server_errors(const ehlo_server *server)
+{
+  return server == NULL ? 0 : server->errors;
+}
+
+uint64_t ehlo_server_octets(const ehlo_server *server)
+{
+  return server == NULL || !server_in_transaction(server) ? 0 : server->octets;
+}

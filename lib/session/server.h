@@ -1,0 +1,260 @@
+/* server.h: the receiving machine, inside. Floor: session.
+ *
+ * One struct, four files: server.c (life, feed, output, and every change of state), server_decisions.c (tickets and
+ * answers), server_commands.c (a handler for each command), server_content.c (DATA and its verdicts).
+ *
+ * How it works. Every reply, whether the host or the library gives it, goes through a slot; slots form a queue in the
+ * order of the commands:
+ *
+ *     ASKED      the host's handler is running, or it was the silent BODY of a message
+ *     DEFERRED   the host will answer later
+ *     ANSWERED   the answer is known and parked: its turn has not come, or the output has no room
+ *     WRITTEN    its octets are in the output
+ *
+ * `settle` takes written answers off the front of the queue: it emits their REPLY events and lets each command proceed, which
+ * is where the session's state changes. It runs in every call that may call back. So an answer that comes between two calls
+ * queues its octets at once and has its consequences in the next call; everything is in the order of the wire.
+ *
+ * All but RCPT and RESULT are barriers: nothing else is asked while they are in the queue.
+ */
+#ifndef EHLO_SESSION_SERVER_H
+#define EHLO_SESSION_SERVER_H
+
+#include "ehlo/content.h"
+#include "ehlo/server.h"
+
+#include "../bytes/line.h"
+#include "../bytes/output.h"
+#include "../grammar/table.h"
+#include "../mechanism/capability.h"
+
+/* All states of a session. */
+enum state {
+  STATE_NEW,      /* before ehlo_server_start */
+  STATE_GREETING, /* CONNECT was asked */
+  STATE_REFUSED,  /* greeted with 4yz or 5yz: only QUIT is left (RFC 5321 3.1) */
+  STATE_OPEN,     /* greeted */
+  STATE_IDLE,     /* after HELO, EHLO, LHLO: no transaction */
+  STATE_MAIL,     /* a transaction without recipients */
+  STATE_RCPT,     /* a transaction with recipients */
+  STATE_CONTENT,  /* behind 354 */
+  STATE_VERDICT,  /* the content is complete; its verdict is not */
+  STATE_TURN,     /* TURN was accepted */
+  STATE_CLOSED    /* over; a last reply may still be on its way */
+};
+
+enum slot_state { SLOT_ASKED, SLOT_DEFERRED, SLOT_ANSWERED, SLOT_WRITTEN };
+
+/* The place of one reply. */
+struct slot {
+  uint64_t tag;
+  uint32_t ticket;
+  ehlo_enhanced enhanced; /* the reply's; zero for none */
+  uint16_t code;          /* 0 until one line or the whole answer is known */
+  uint16_t parked;        /* octets of parked text: lines that end in LF, then the last line's text */
+  uint16_t unparked;      /* octets of it that have been written */
+  uint8_t verb;           /* EHLO_VERB_: what is answered */
+  uint8_t state;          /* SLOT_ */
+  uint8_t row;            /* text of the last line: REPLY_ row, or REPLY_ROWS if it is parked */
+  uint8_t asked;          /* the host has seen the ticket */
+  uint8_t begun;          /* a line has been written */
+  uint8_t utf8;           /* UTF-8 may stand in the text */
+  uint8_t capability;     /* EHLO answer: the next extension to list */
+};
+
+/* The session. Lies at the start of the host's block; offsets lead to the rest of it. */
+struct ehlo_server {
+  uint64_t version; /* SERVER_VERSION: how attach knows it */
+  ehlo_server_event_fn *on_event;
+  void *user;
+  size_t block; /* octets of the whole block */
+
+  /* What the config said. */
+  uint32_t hostname_at;
+  uint32_t hostname_len;
+  uint32_t slots_at;
+  uint32_t texts_at;
+  uint32_t hello_at;
+  uint32_t line_at;
+  uint32_t output_at;
+  uint32_t max_line;
+  uint32_t max_pending;
+  uint32_t pending_text;
+  uint32_t hello_size;
+  uint32_t max_recipients;
+  uint32_t max_errors;
+  uint32_t command_timeout;
+  uint32_t content_timeout;
+  uint64_t max_message_size;
+  ehlo_capabilities allowed; /* room was kept for these */
+  ehlo_capabilities offered; /* these are on */
+  uint8_t protocol;
+  uint8_t expn_252;
+  uint8_t pass_parameters;
+  uint8_t allow_bare_newline;
+  uint8_t allow_space_after_colon;
+  uint8_t allow_bare_address;
+  uint8_t allow_extra_spaces;
+  uint8_t allow_underscore;
+  uint8_t allow_any_hello;
+
+  /* The session. */
+  uint8_t state;       /* STATE_ */
+  uint8_t busy;        /* a call that may call back is running */
+  uint8_t fatal;       /* the host ended it: EHLO_ERR_HOST from now on */
+  uint8_t ended;       /* ehlo_server_eof was called */
+  uint8_t stalled;     /* the last feed stopped with something left to do */
+  uint8_t refusal;     /* STATE_REFUSED: the row that answers everything */
+  uint8_t hello_verb;  /* of the accepted hello */
+  uint8_t watch;       /* EHLO_VIOLATION_EARLY_...: what octets would mean before `uncovered` is sent; 0: nothing */
+  uint32_t uncovered;  /* octets of output up to the end of the greeting or EHLO answer */
+  uint32_t hello_len;  /* of the name that is kept */
+  uint32_t next_hello; /* of the name that is being asked about, at the front of the line buffer; or over hello_size */
+  uint32_t errors;
+  uint32_t transactions;
+  uint64_t epoch;
+
+  /* The queue of slots: a ring. */
+  uint32_t first;
+  uint32_t count;
+  uint32_t next_ticket;
+  uint32_t asking;   /* the ticket whose handler is running, else 0 */
+  uint32_t handling; /* a handler is running */
+  uint32_t visible;  /* behind this octet of the output nothing may be shown while a handler runs */
+
+  /* The transaction. */
+  uint8_t next_smtputf8; /* of the MAIL that is being asked about */
+  uint8_t smtputf8;
+  uint8_t mail_verb;
+  uint8_t doomed;   /* a handler failed: everything in it is answered 451 */
+  uint8_t paused;   /* BODY was deferred */
+  uint8_t draining; /* content is read but no longer handed out */
+  uint8_t fate;     /* EHLO_END_ reason that content earned by itself (too big, bare newline), else 0 */
+  uint32_t recipients;
+  uint32_t results_asked;   /* LMTP */
+  uint32_t results_replied; /* LMTP; SMTP: 1 after the verdict */
+  uint32_t results_good;
+  uint64_t octets;
+
+  ehlo_dot dot;
+  struct line line;
+  struct output output;
+};
+
+/* Changes when the struct or the meaning of a field does, and with the kind of machine. */
+#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 1 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
+
+/* ---- the parts of the block ---- */
+
+static inline unsigned char *server_part(const ehlo_server *server, uint32_t at)
+{
+  return (unsigned char *)(uintptr_t)server + at;
+}
+
+static inline struct slot *server_slot(const ehlo_server *server, uint32_t index)
+{
+  return (struct slot *)(void *)server_part(server, server->slots_at) + index;
+}
+
+static inline ehlo_span server_hostname(const ehlo_server *server)
+{
+  return span_of(server_part(server, server->hostname_at), server->hostname_len);
+}
+
+/* The slot at the front of the queue, or NULL. */
+static inline struct slot *server_front(const ehlo_server *server)
+{
+  return server->count == 0 ? NULL : server_slot(server, server->first);
+}
+
+static inline int server_offers(const ehlo_server *server, uint32_t extension)
+{
+  return capability_has(server->offered, extension);
+}
+
+static inline int server_in_transaction(const ehlo_server *server)
+{
+  return server->mail_verb != EHLO_VERB_NONE;
+}
+
+/* ---- server.c ---- */
+
+/* Calls the host. The one place that does. Returns 0, or EHLO_FAIL_TRANSACTION, after which the open transaction is doomed. If the
+ * host ended the session, the state is STATE_CLOSED on return, and nothing is called any more. */
+int ehlo_server_emit(ehlo_server *server, ehlo_event *event);
+
+/* Emits a VIOLATION. */
+void ehlo_server_violation(ehlo_server *server, uint32_t kind, uint32_t verb, ehlo_span octets);
+
+/* Changes the state. The one place that does. */
+void ehlo_server_enter(ehlo_server *server, enum state state);
+
+/* Opens the transaction that `verb` asked for. */
+void ehlo_server_open_transaction(ehlo_server *server, uint32_t verb);
+
+/* Ends the open transaction, if there is one, with its END event, and goes back to STATE_IDLE. */
+void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason);
+
+/* Begins to watch for octets that come before all that is queued now has been sent; `kind` is what that violates. */
+void ehlo_server_watch(ehlo_server *server, uint32_t kind);
+
+/* Ends the session in order: CANCELs, then END. Returns 1 if a last reply may follow, 0 if not: a reply of several lines was left
+ * unfinished on the wire, or a handler ended it all meanwhile. */
+int ehlo_server_close(ehlo_server *server, uint32_t reason);
+
+/* ---- server_decisions.c ---- */
+
+/* Takes a place in the queue for the reply to `verb`; there must be one. */
+struct slot *ehlo_slot_open(ehlo_server *server, uint32_t verb);
+
+/* Gives a slot the reply of a row of the table, and writes it if it can. */
+void ehlo_slot_answer(ehlo_server *server, struct slot *slot, unsigned row);
+
+/* ehlo_slot_open and ehlo_slot_answer: what the library says by itself. */
+void ehlo_server_say(ehlo_server *server, uint32_t verb, unsigned row);
+
+/* Is what the host wants to say last legal? Returns as ehlo_server_shutdown. */
+int ehlo_server_check_last(const ehlo_server *server, int code, const char *enhanced, ehlo_span text);
+
+/* Says it; it was checked. */
+void ehlo_server_say_last(ehlo_server *server, int code, const char *enhanced, ehlo_span text);
+
+/* Asks the host by an event; slot->ticket becomes the event's. Gives the safe answer to silence. */
+void ehlo_slot_ask(ehlo_server *server, struct slot *slot, ehlo_event *event);
+
+/* Writes what of the front slot can be written now. */
+void ehlo_slot_write(ehlo_server *server, struct slot *slot);
+
+/* Is a reply line sure to fit the output? */
+int ehlo_server_has_room(const ehlo_server *server);
+
+/* CANCEL for every ticket that the host deferred; empties the queue. Returns 1 if a reply of several lines is left
+ * unfinished on the wire. */
+int ehlo_server_cancel(ehlo_server *server);
+
+/* ---- server_commands.c ---- */
+
+/* Deals with a line: `result` is what ehlo_line_take said of it, `seen` the SEEN_ bits. */
+void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen);
+
+/* The verb of a line, EHLO_VERB_LINE if it has none. */
+uint32_t ehlo_command_verb(int result, ehlo_span line);
+
+/* The reply in the slot has been queued: what follows from it for the session. */
+void ehlo_command_proceed(ehlo_server *server, const struct slot *slot);
+
+/* ---- server_content.c ---- */
+
+/* Behind 354: content begins. */
+void ehlo_content_begin(ehlo_server *server);
+
+/* Takes content. Returns 1 if the machine can go on, 0 if it needs more or must wait. */
+int ehlo_content_feed(ehlo_server *server, const unsigned char *data, size_t size, size_t *taken);
+
+/* STATE_VERDICT: asks for what can be asked. Returns as ehlo_content_feed. */
+int ehlo_content_verdict(ehlo_server *server);
+
+/* The verdict in the slot has been queued. Returns 1 if the same slot is to answer the next recipient too. */
+int ehlo_content_proceed(ehlo_server *server, const struct slot *slot);
+
+#endif

@@ -1,0 +1,575 @@
+/* server_commands.c: one handler for each command: check, ask, proceed. Floor: session.
+ *
+ * A line is first checked against its row in the table of commands: is it known, on offer, in order, with the argument that
+ * it may have? Then its handler checks the argument and asks the host, or says what is to be said. What follows from a
+ * reply is in ehlo_command_proceed, once the reply is on its way.
+ */
+#include "server.h"
+
+#include "../bytes/scan.h"
+
+#include <string.h>
+
+/* A violation by a line, and the reply to it. */
+static void refuse(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, unsigned row)
+{
+  ehlo_server_violation(server, kind, verb, octets);
+  if (server->state != STATE_CLOSED) {
+    ehlo_server_say(server, verb, row);
+  }
+}
+
+/* Tells a violation that one leniency is about. Returns 1 if it is let through. */
+static int lenient(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, int allowed)
+{
+  ehlo_server_violation(server, kind, verb, octets);
+  return allowed && server->state != STATE_CLOSED;
+}
+
+/* ---- hello ---- */
+
+static uint32_t parse_flags(const ehlo_server *server)
+{
+  return server_offers(server, EHLO_EXT_SMTPUTF8) ? EHLO_PARSE_UTF8 : 0;
+}
+
+/* Reads the name of HELO, EHLO, LHLO: Domain, or behind EHLO and LHLO an address literal, after which old clients put
+ * text (RFC 5321 4.1.1.1). Returns 1 if it may pass. */
+static int read_hello(ehlo_server *server, uint32_t verb, ehlo_span argument, ehlo_event_hello *hello)
+{
+  size_t used;
+  int strict = ehlo_parse_domain(argument, 0, &hello->domain, &used) == EHLO_OK;
+  int literal = hello->domain.kind != EHLO_DOMAIN_NAME;
+  if (strict && literal && verb != EHLO_VERB_HELO && used < argument.len && argument.ptr[used] == ' ') {
+    hello->text = span_from(argument, used + 1);
+    return 1;
+  }
+  if (strict && used == argument.len && !(literal && verb == EHLO_VERB_HELO)) {
+    return 1;
+  }
+  if (strict && used == argument.len) {
+    return lenient(server, verb, EHLO_VIOLATION_HELLO_NAME, argument, server->allow_any_hello);
+  }
+  if (ehlo_parse_domain(argument, EHLO_PARSE_UNDERSCORE, &hello->domain, &used) == EHLO_OK && used == argument.len) {
+    return lenient(server, verb, EHLO_VIOLATION_UNDERSCORE, argument,
+                   server->allow_underscore || server->allow_any_hello);
+  }
+  memset(&hello->domain, 0, sizeof hello->domain);
+  hello->domain.raw = argument;
+  int printable = span_is(argument, CLASS_TEXT) && memchr(argument.ptr, '\t', argument.len) == NULL &&
+                  memchr(argument.ptr, ' ', argument.len) == NULL;
+  return lenient(server, verb, EHLO_VIOLATION_HELLO_NAME, argument, printable && server->allow_any_hello);
+}
+
+static void hello(ehlo_server *server, uint32_t verb, ehlo_span argument)
+{
+  ehlo_event event = {.type = EHLO_EVENT_HELLO, .as.hello.verb = verb};
+  if (!read_hello(server, verb, argument, &event.as.hello)) {
+    if (server->state != STATE_CLOSED) {
+      ehlo_server_say(server, verb, REPLY_BAD_HELLO);
+    }
+    return;
+  }
+  ehlo_server_watch(server, EHLO_VIOLATION_EARLY_HELLO);
+  ehlo_span name = event.as.hello.domain.raw;
+  ehlo_slot_ask(server, ehlo_slot_open(server, verb), &event);
+  /* The name is kept only if the answer is yes, which may come much later. Until then no line is read: the name waits
+   * in the line buffer. */
+  server->next_hello = (uint32_t)name.len;
+  memmove(server_part(server, server->line_at), name.ptr, name.len);
+}
+
+static void proceed_hello(ehlo_server *server, const struct slot *slot)
+{
+  server->uncovered = (uint32_t)output_waiting(&server->output);
+  if (slot->code >= 300) {
+    return;
+  }
+  ehlo_server_end_transaction(server, EHLO_END_SUPERSEDED);
+  if (server->state == STATE_CLOSED) {
+    return;
+  }
+  server->hello_verb = slot->verb;
+  server->hello_len = server->next_hello <= server->hello_size ? server->next_hello : 0;
+  memcpy(server_part(server, server->hello_at), server_part(server, server->line_at), server->hello_len);
+  ehlo_server_enter(server, STATE_IDLE);
+}
+
+/* ---- MAIL, SEND, SOML, SAML and RCPT ---- */
+
+/* The argument of MAIL or RCPT, read. */
+struct envelope {
+  ehlo_path path;
+  ehlo_span parameters;
+};
+
+/* Reads a path at the front of *rest and moves on. `flags` are the EHLO_PARSE_ bits on offer. Returns 1 if it may pass. */
+static int read_path(ehlo_server *server, uint32_t verb, ehlo_span *rest, uint32_t flags, ehlo_path *path)
+{
+  size_t used;
+  int bare = rest->len == 0 || rest->ptr[0] != '<';
+  int parsed = bare ? ehlo_parse_mailbox(*rest, flags, path, &used) : ehlo_parse_path(*rest, flags, path, &used);
+  if (parsed != EHLO_OK) {
+    flags |= EHLO_PARSE_UNDERSCORE;
+    parsed = bare ? ehlo_parse_mailbox(*rest, flags, path, &used) : ehlo_parse_path(*rest, flags, path, &used);
+    if (parsed != EHLO_OK) {
+      return 0;
+    }
+    if (!lenient(server, verb, EHLO_VIOLATION_UNDERSCORE, path->raw, server->allow_underscore)) {
+      return 0;
+    }
+  }
+  if (bare && !lenient(server, verb, EHLO_VIOLATION_BARE_ADDRESS, path->raw, server->allow_bare_address)) {
+    return 0;
+  }
+  *rest = span_from(*rest, used);
+  return 1;
+}
+
+/* Moves *rest behind its leading spaces. Returns how many there were. */
+static size_t skip_spaces(ehlo_span *rest)
+{
+  size_t count = 0;
+  while (count < rest->len && rest->ptr[count] == ' ') {
+    count++;
+  }
+  *rest = span_from(*rest, count);
+  return count;
+}
+
+/* Reads "FROM:" or "TO:", the path, and where the parameters begin (RFC 5321 3.3, 4.1.1.2, 4.1.1.3). Returns 1 if it may
+ * pass. */
+static int read_envelope(ehlo_server *server, uint32_t verb, ehlo_span argument, struct envelope *envelope)
+{
+  ehlo_span keyword = ehlo_span_of(verb == EHLO_VERB_RCPT ? "TO:" : "FROM:");
+  if (argument.len < keyword.len || !ehlo_span_equal_nocase(span_of(argument.ptr, keyword.len), keyword)) {
+    return 0;
+  }
+  ehlo_span rest = span_from(argument, keyword.len);
+  if (skip_spaces(&rest) > 0 &&
+      !lenient(server, verb, EHLO_VIOLATION_SPACE_AFTER_COLON, argument, server->allow_space_after_colon)) {
+    return 0;
+  }
+  if (!read_path(server, verb, &rest, parse_flags(server), &envelope->path)) {
+    return 0;
+  }
+  size_t spaces = skip_spaces(&rest);
+  envelope->parameters = rest;
+  if (rest.len > 0 && spaces == 0) {
+    return 0;
+  }
+  return spaces < 2 || lenient(server, verb, EHLO_VIOLATION_EXTRA_SPACES, argument, server->allow_extra_spaces);
+}
+
+/* Takes one known parameter of MAIL into the event. Returns the row of the reply that refuses it, or REPLY_ROWS. */
+static unsigned take_mail_parameter(const ehlo_server *server, const ehlo_parameter *parameter, ehlo_event_mail *mail)
+{
+  switch (parameter->id) {
+  case EHLO_PARAMETER_SIZE:
+    mail->has_size = 1;
+    if (ehlo_parse_number(parameter->value, 20, &mail->size) != EHLO_OK) {
+      return REPLY_BAD_PARAMETER;
+    }
+    return server->max_message_size != 0 && mail->size > server->max_message_size ? REPLY_TOO_BIG : REPLY_ROWS;
+  case EHLO_PARAMETER_BODY:
+    if (ehlo_span_equal_nocase(parameter->value, ehlo_span_of("7BIT"))) {
+      mail->body = EHLO_BODY_7BIT;
+    } else if (ehlo_span_equal_nocase(parameter->value, ehlo_span_of("8BITMIME"))) {
+      mail->body = EHLO_BODY_8BITMIME;
+    } else {
+      return REPLY_BAD_PARAMETER;
+    }
+    return REPLY_ROWS;
+  case EHLO_PARAMETER_SMTPUTF8: mail->smtputf8 = 1; return REPLY_ROWS;
+  default: return REPLY_PARAMETERS;
+  }
+}
+
+/* Reads the parameters of MAIL, into `mail`, or of RCPT, where `mail` is NULL. Returns the row of the reply that refuses them, with
+ * *culprit what it is about, or REPLY_ROWS. */
+static unsigned read_parameters(const ehlo_server *server, ehlo_span list, ehlo_event_mail *mail, ehlo_span *culprit)
+{
+  uint32_t verb = mail != NULL ? EHLO_VERB_MAIL : EHLO_VERB_RCPT;
+  uint64_t seen = 0;
+  for (;;) {
+    ehlo_parameter parameter;
+    int result = ehlo_parameter_next(&list, parse_flags(server), &parameter);
+    *culprit = result == 1 ? parameter.raw : list;
+    if (result <= 0) {
+      return result == 0 ? REPLY_ROWS : REPLY_SYNTAX;
+    }
+    const struct parameter_row *row = &ehlo_parameters[parameter.id];
+    if (parameter.id == EHLO_PARAMETER_UNKNOWN || row->verb != verb || !server_offers(server, row->extension)) {
+      if (!server->pass_parameters) {
+        return REPLY_PARAMETERS;
+      }
+      continue;
+    }
+    if ((seen >> parameter.id & 1) != 0) {
+      return REPLY_REPEATED;
+    }
+    seen |= (uint64_t)1 << parameter.id;
+    if ((row->value == VALUE_SOME) != (parameter.has_value != 0)) {
+      return REPLY_BAD_PARAMETER;
+    }
+    unsigned refusal = mail != NULL ? take_mail_parameter(server, &parameter, mail) : REPLY_PARAMETERS;
+    if (refusal != REPLY_ROWS) {
+      return refusal;
+    }
+  }
+}
+
+static uint32_t parameter_violation(unsigned row)
+{
+  return row == REPLY_TOO_BIG  ? EHLO_VIOLATION_TOO_BIG
+         : row == REPLY_SYNTAX ? EHLO_VIOLATION_SYNTAX
+                               : EHLO_VIOLATION_PARAMETER;
+}
+
+static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument)
+{
+  struct envelope envelope;
+  ehlo_event event = {.type = EHLO_EVENT_MAIL};
+  if (!read_envelope(server, verb, argument, &envelope) || envelope.path.kind == EHLO_PATH_POSTMASTER) {
+    if (server->state != STATE_CLOSED) {
+      refuse(server, verb, EHLO_VIOLATION_SYNTAX, argument, REPLY_BAD_SENDER);
+    }
+    return;
+  }
+  event.as.mail.verb = verb;
+  event.as.mail.path = envelope.path;
+  event.as.mail.parameters = envelope.parameters;
+  ehlo_span culprit;
+  unsigned row = read_parameters(server, envelope.parameters, &event.as.mail, &culprit);
+  if (row != REPLY_ROWS) {
+    refuse(server, verb, parameter_violation(row), culprit, row);
+    return;
+  }
+  if (envelope.path.utf8 && !event.as.mail.smtputf8) {
+    refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_SENDER);
+    return;
+  }
+  server->next_smtputf8 = (uint8_t)event.as.mail.smtputf8;
+  ehlo_slot_ask(server, ehlo_slot_open(server, verb), &event);
+}
+
+static void rcpt(ehlo_server *server, ehlo_span argument)
+{
+  struct envelope envelope;
+  ehlo_event event = {.type = EHLO_EVENT_RCPT};
+  if (!read_envelope(server, EHLO_VERB_RCPT, argument, &envelope) || envelope.path.kind == EHLO_PATH_NULL) {
+    if (server->state != STATE_CLOSED) {
+      refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_SYNTAX, argument, REPLY_BAD_RECIPIENT);
+    }
+    return;
+  }
+  ehlo_span culprit;
+  unsigned row = read_parameters(server, envelope.parameters, NULL, &culprit);
+  if (row != REPLY_ROWS) {
+    refuse(server, EHLO_VERB_RCPT, parameter_violation(row), culprit, row);
+    return;
+  }
+  if (envelope.path.utf8 && !server->smtputf8) {
+    refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_RCPT);
+    return;
+  }
+  if (server->doomed) {
+    ehlo_server_say(server, EHLO_VERB_RCPT, REPLY_LOCAL_ERROR);
+    return;
+  }
+  if (server->recipients >= server->max_recipients) {
+    refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_TOO_MANY_RECIPIENTS, argument, REPLY_TOO_MANY_RCPTS);
+    return;
+  }
+  event.as.rcpt.path = envelope.path;
+  event.as.rcpt.parameters = envelope.parameters;
+  struct slot *slot = ehlo_slot_open(server, EHLO_VERB_RCPT);
+  slot->utf8 = server->smtputf8;
+  ehlo_slot_ask(server, slot, &event);
+}
+
+/* ---- the others that ask ---- */
+
+static void data(ehlo_server *server)
+{
+  if (server->doomed) {
+    ehlo_server_say(server, EHLO_VERB_DATA, REPLY_LOCAL_ERROR);
+    return;
+  }
+  ehlo_event event = {.type = EHLO_EVENT_DATA, .as.data.recipients = server->recipients};
+  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_DATA), &event);
+}
+
+/* VRFY and EXPN: a string, and behind it SMTPUTF8 if that is on offer (RFC 6531 3.7.4.2). */
+static void query(ehlo_server *server, uint32_t verb, ehlo_span argument)
+{
+  static const char suffix[] = " SMTPUTF8";
+  ehlo_span tail = span_of(suffix, sizeof suffix - 1);
+  ehlo_event event = {.type = verb == EHLO_VERB_VRFY ? EHLO_EVENT_VRFY : EHLO_EVENT_EXPN};
+  size_t utf8_from = argument.len > tail.len ? argument.len - tail.len : argument.len;
+  if (server_offers(server, EHLO_EXT_SMTPUTF8) && ehlo_span_equal_nocase(span_from(argument, utf8_from), tail)) {
+    event.as.query.smtputf8 = 1;
+    argument.len = utf8_from;
+  }
+  size_t valid = ehlo_utf8_valid(argument);
+  int ascii = 1;
+  for (size_t i = 0; i < argument.len; i++) {
+    ascii &= (unsigned char)argument.ptr[i] < 128;
+  }
+  if (valid < argument.len) {
+    refuse(server, verb, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
+    return;
+  }
+  if (!ascii && !event.as.query.smtputf8) {
+    refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_RCPT);
+    return;
+  }
+  event.as.query.argument = argument;
+  struct slot *slot = ehlo_slot_open(server, verb);
+  slot->utf8 = (uint8_t)event.as.query.smtputf8;
+  ehlo_slot_ask(server, slot, &event);
+}
+
+static void help(ehlo_server *server, ehlo_span argument)
+{
+  ehlo_event event = {.type = EHLO_EVENT_HELP, .as.help.argument = argument};
+  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_HELP), &event);
+}
+
+static void turn(ehlo_server *server)
+{
+  ehlo_event event = {.type = EHLO_EVENT_TURN};
+  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_TURN), &event);
+}
+
+static void unknown(ehlo_server *server, const ehlo_command *command)
+{
+  ehlo_server_violation(server, EHLO_VIOLATION_UNKNOWN_VERB, EHLO_VERB_UNKNOWN, command->name);
+  if (server->state == STATE_CLOSED) {
+    return;
+  }
+  ehlo_event event = {.type = EHLO_EVENT_UNKNOWN, .as.unknown = {command->name, command->argument}};
+  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_UNKNOWN), &event);
+}
+
+/* ---- checks by the table ---- */
+
+/* The state as the table knows it. */
+static unsigned legal_bit(const ehlo_server *server)
+{
+  switch (server->state) {
+  case STATE_OPEN: return LEGAL_OPEN;
+  case STATE_IDLE: return LEGAL_IDLE;
+  case STATE_MAIL: return LEGAL_MAIL;
+  case STATE_RCPT: return LEGAL_RCPT;
+  default: return 0;
+  }
+}
+
+/* What to say to a command that is out of order (RFC 5321 4.1.4). */
+static unsigned sequence_row(const ehlo_server *server, uint32_t verb)
+{
+  if (server->state == STATE_OPEN) {
+    return server->protocol == EHLO_PROTOCOL_LMTP ? REPLY_LHLO_FIRST : REPLY_HELLO_FIRST;
+  }
+  if (server->state == STATE_IDLE) {
+    return verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA ? REPLY_MAIL_FIRST : REPLY_SEQUENCE;
+  }
+  return ehlo_commands[verb].states == LEGAL_IDLE && verb != EHLO_VERB_TURN ? REPLY_NESTED : REPLY_SEQUENCE;
+}
+
+/* Does the session's protocol not know this verb? (RFC 2033 4.1) */
+static int foreign(const ehlo_server *server, uint32_t verb)
+{
+  if (server->protocol == EHLO_PROTOCOL_LMTP) {
+    return verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO;
+  }
+  return verb == EHLO_VERB_LHLO;
+}
+
+/* Verbs whose arguments may hold UTF-8 where SMTPUTF8 is on offer. */
+static int takes_mailbox(uint32_t verb)
+{
+  return (verb >= EHLO_VERB_MAIL && verb <= EHLO_VERB_RCPT) || verb == EHLO_VERB_VRFY || verb == EHLO_VERB_EXPN;
+}
+
+static int not_offered(const ehlo_server *server, uint32_t verb)
+{
+  uint32_t extension = ehlo_commands[verb].extension;
+  return extension != EXTENSION_ALWAYS && !server_offers(server, extension);
+}
+
+/* Everything that can be wrong with a command before its argument is read. Returns the row of the reply, with *kind the
+ * violation, or REPLY_ROWS. */
+static unsigned check_command(const ehlo_server *server, const ehlo_command *command, unsigned seen, uint32_t *kind)
+{
+  const struct command_row *row = &ehlo_commands[command->verb];
+  int utf8_allowed = server_offers(server, EHLO_EXT_SMTPUTF8) && takes_mailbox(command->verb);
+  *kind = EHLO_VIOLATION_NON_ASCII;
+  if ((seen & SEEN_NON_ASCII) != 0 && !utf8_allowed) {
+    return REPLY_NON_ASCII;
+  }
+  *kind = EHLO_VIOLATION_CONTROL;
+  if ((seen & SEEN_CONTROL) != 0) {
+    return REPLY_CONTROL;
+  }
+  *kind = EHLO_VIOLATION_NOT_OFFERED;
+  if (not_offered(server, command->verb)) {
+    return command->verb == EHLO_VERB_EXPN && server->expn_252 ? REPLY_CANNOT_VERIFY : REPLY_NOT_IMPLEMENTED;
+  }
+  *kind = EHLO_VIOLATION_SEQUENCE;
+  if ((row->states & legal_bit(server)) == 0) {
+    return sequence_row(server, command->verb);
+  }
+  *kind = EHLO_VIOLATION_SYNTAX;
+  if (row->argument == ARGUMENT_NO && command->has_argument) {
+    return REPLY_NO_ARGUMENT;
+  }
+  if (row->argument == ARGUMENT_MUST && !command->has_argument) {
+    return REPLY_NEEDS_ARGUMENT;
+  }
+  *kind = EHLO_VIOLATION_SEQUENCE;
+  if (command->verb == EHLO_VERB_DATA && server->recipients == 0) {
+    return server->protocol == EHLO_PROTOCOL_LMTP ? REPLY_NO_RECIPIENTS_503 : REPLY_NO_RECIPIENTS;
+  }
+  return REPLY_ROWS;
+}
+
+static void dispatch(ehlo_server *server, const ehlo_command *command)
+{
+  switch (command->verb) {
+  case EHLO_VERB_HELO:
+  case EHLO_VERB_EHLO:
+  case EHLO_VERB_LHLO: hello(server, command->verb, command->argument); break;
+  case EHLO_VERB_MAIL:
+  case EHLO_VERB_SEND:
+  case EHLO_VERB_SOML:
+  case EHLO_VERB_SAML: mail(server, command->verb, command->argument); break;
+  case EHLO_VERB_RCPT: rcpt(server, command->argument); break;
+  case EHLO_VERB_DATA: data(server); break;
+  case EHLO_VERB_VRFY:
+  case EHLO_VERB_EXPN: query(server, command->verb, command->argument); break;
+  case EHLO_VERB_HELP: help(server, command->argument); break;
+  case EHLO_VERB_TURN: turn(server); break;
+  case EHLO_VERB_UNKNOWN: unknown(server, command); break;
+  default: ehlo_server_say(server, command->verb, ehlo_commands[command->verb].accept_reply); break;
+  }
+}
+
+uint32_t ehlo_command_verb(int result, ehlo_span line)
+{
+  ehlo_command command;
+  return result == LINE_READY && ehlo_parse_command(line, &command) == EHLO_OK ? command.verb
+                                                                               : (uint32_t)EHLO_VERB_LINE;
+}
+
+/* The greeting refused mail service: only QUIT is left (RFC 5321 3.1). */
+static void refused_session(ehlo_server *server, uint32_t verb)
+{
+  if (verb == EHLO_VERB_QUIT) {
+    ehlo_server_say(server, verb, REPLY_BYE);
+  } else {
+    refuse(server, verb, EHLO_VIOLATION_SEQUENCE, span_of("", 0), server->refusal);
+  }
+}
+
+void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen)
+{
+  if (result == LINE_TOO_LONG) {
+    refuse(server, EHLO_VERB_LINE, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG);
+    return;
+  }
+  if (result == LINE_BARE_NEWLINE) {
+    refuse(server, EHLO_VERB_LINE, EHLO_VIOLATION_BARE_NEWLINE, line, REPLY_BARE_NEWLINE_LINE);
+    return;
+  }
+  ehlo_command command;
+  if (ehlo_parse_command(line, &command) != EHLO_OK) {
+    refuse(server, EHLO_VERB_LINE, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
+    return;
+  }
+  if (foreign(server, command.verb)) {
+    command.verb = EHLO_VERB_UNKNOWN;
+  }
+  ehlo_event event = {.type = EHLO_EVENT_COMMAND, .as.command = {command.verb, line}};
+  ehlo_server_emit(server, &event);
+  if (server->state == STATE_CLOSED) {
+    return;
+  }
+  if (server->state == STATE_REFUSED) {
+    refused_session(server, command.verb);
+    return;
+  }
+  uint32_t kind;
+  unsigned row = check_command(server, &command, seen, &kind);
+  if (row != REPLY_ROWS) {
+    refuse(server, command.verb, kind, line, row);
+    return;
+  }
+  if (command.argument.len > 0 && (command.argument.ptr[0] == ' ' || command.argument.ptr[0] == '\t') &&
+      ehlo_commands[command.verb].argument == ARGUMENT_MUST) {
+    if (!lenient(server, command.verb, EHLO_VIOLATION_EXTRA_SPACES, line, server->allow_extra_spaces)) {
+      if (server->state != STATE_CLOSED) {
+        ehlo_server_say(server, command.verb, REPLY_SYNTAX);
+      }
+      return;
+    }
+    skip_spaces(&command.argument);
+  }
+  dispatch(server, &command);
+}
+
+/* ---- proceed ---- */
+
+static void proceed_connect(ehlo_server *server, const struct slot *slot)
+{
+  server->uncovered = (uint32_t)output_waiting(&server->output);
+  server->refusal = slot->code == 521 ? REPLY_NO_MAIL_HOST : REPLY_SEQUENCE;
+  ehlo_server_enter(server, slot->code == 220 ? STATE_OPEN : STATE_REFUSED);
+}
+
+void ehlo_command_proceed(ehlo_server *server, const struct slot *slot)
+{
+  int positive = slot->code < 400;
+  switch (slot->verb) {
+  case EHLO_VERB_CONNECT: proceed_connect(server, slot); break;
+  case EHLO_VERB_HELO:
+  case EHLO_VERB_EHLO:
+  case EHLO_VERB_LHLO: proceed_hello(server, slot); break;
+  case EHLO_VERB_MAIL:
+  case EHLO_VERB_SEND:
+  case EHLO_VERB_SOML:
+  case EHLO_VERB_SAML:
+    if (positive) {
+      ehlo_server_open_transaction(server, slot->verb);
+    }
+    break;
+  case EHLO_VERB_RCPT:
+    if (positive) {
+      server->recipients++;
+      ehlo_server_enter(server, STATE_RCPT);
+    }
+    break;
+  case EHLO_VERB_DATA:
+    if (positive) {
+      ehlo_content_begin(server);
+    }
+    break;
+  case EHLO_VERB_RSET:
+    if (positive) {
+      ehlo_server_end_transaction(server, EHLO_END_RESET);
+    }
+    break;
+  case EHLO_VERB_QUIT:
+    if (positive) {
+      (void)ehlo_server_close(server, EHLO_END_QUIT);
+    }
+    break;
+  case EHLO_VERB_TURN:
+    if (positive) {
+      ehlo_server_enter(server, STATE_TURN);
+    }
+    break;
+  default: break;
+  }
+}
