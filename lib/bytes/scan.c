@@ -327,15 +327,14 @@ size_t ehlo_scan_line(const unsigned char *data, size_t size, unsigned *seen)
 #ifdef HAVE_SSE2
   for (; size - at >= 16; at += 16) {
     __m128i x = load16(data + at);
-    /* Below 32 or DEL, and HT not: nothing in an ordinary line but its CRLF. */
-    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(31)), x);
-    __m128i control = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('\t')), low),
-                                   _mm_cmpeq_epi8(x, _mm_set1_epi8(127)));
-    unsigned controls = (unsigned)_mm_movemask_epi8(control);
-    unsigned above = (unsigned)_mm_movemask_epi8(x);
-    if ((controls | above) == 0) {
+    /* Nothing but 32 to 126 in the block? One more than each, as a signed number, is then above 32. */
+    __m128i other = _mm_cmpgt_epi8(_mm_set1_epi8(33), _mm_add_epi8(x, _mm_set1_epi8(1)));
+    unsigned others = (unsigned)_mm_movemask_epi8(other);
+    if (others == 0) {
       continue;
     }
+    unsigned above = (unsigned)_mm_movemask_epi8(x);
+    unsigned controls = others & ~above & ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8('\t')));
     unsigned newlines = (unsigned)_mm_movemask_epi8(
         _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('\r')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\n'))));
     unsigned before = newlines == 0 ? 0xFFFF : (newlines & (0U - newlines)) - 1;

@@ -1,13 +1,9 @@
 /* reply.c: lines of replies and enhanced status codes, read and written. Floor: grammar. */
-#include "../bytes/buffer.h"
+#include "reply.h"
 #include "../bytes/span.h"
-#include "ehlo/grammar.h"
 #include "utf8.h"
 
 #include <string.h>
-
-/* RFC 5321 4.5.3.1.5: the code and CRLF included. */
-enum { MAX_REPLY_LINE = 512 };
 
 static int no_reply_line(int result, ehlo_reply_line *reply)
 {
@@ -98,11 +94,59 @@ static int enhanced_fits(const ehlo_enhanced *enhanced, uint32_t code)
          enhanced->detail <= 999;
 }
 
+/* The digits of a number below 1,000. */
+static size_t digits(unsigned number)
+{
+  return number > 99 ? 3 : number > 9 ? 2 : 1;
+}
+
+static char *write_digits(char *to, unsigned number)
+{
+  if (number > 99) {
+    *to++ = (char)('0' + number / 100);
+  }
+  if (number > 9) {
+    *to++ = (char)('0' + number / 10 % 10);
+  }
+  *to++ = (char)('0' + number % 10);
+  return to;
+}
+
+size_t ehlo_reply_length(ehlo_enhanced enhanced, size_t text)
+{
+  size_t length = 4 + text + 2;
+  if (enhanced.status_class != 0) {
+    length += 2 + digits(enhanced.subject) + 1 + digits(enhanced.detail) + 1;
+  }
+  return length;
+}
+
+char *ehlo_reply_write(char *to, unsigned code, int last, ehlo_enhanced enhanced, ehlo_span text)
+{
+  to = write_digits(to, code);
+  *to++ = last ? ' ' : '-';
+  if (enhanced.status_class != 0) {
+    *to++ = (char)('0' + enhanced.status_class);
+    *to++ = '.';
+    to = write_digits(to, enhanced.subject);
+    *to++ = '.';
+    to = write_digits(to, enhanced.detail);
+    *to++ = ' ';
+  }
+  if (text.len > 0) {
+    memcpy(to, text.ptr, text.len);
+    to += text.len;
+  }
+  memcpy(to, "\r\n", 2);
+  return to + 2;
+}
+
 /* One Reply-line as above. textstring = 1*(%d09 / %d32-126), and UTF-8 where RFC 6531 3.7.4 allows it. The space behind
  * the code is there even if no text is (RFC 5321 4.2.1), and so is the one behind the enhanced code (RFC 2034 3). */
 int ehlo_format_reply_line(uint32_t code, uint32_t last, const ehlo_enhanced *enhanced, ehlo_span text, uint32_t flags,
                            char *buffer, size_t size, size_t *length)
 {
+  ehlo_enhanced none = {0, 0, 0};
   if (length == NULL) {
     return EHLO_ERR_ARGUMENT;
   }
@@ -122,21 +166,14 @@ int ehlo_format_reply_line(uint32_t code, uint32_t last, const ehlo_enhanced *en
   if (skip_text(span_begin(text), span_end(text), CLASS_TEXT, flags, &seen) != span_end(text)) {
     return EHLO_ERR_TEXT;
   }
-  struct writer writer = writer_on(buffer, size);
-  write_number(&writer, code, 3);
-  write_octet(&writer, last ? ' ' : '-');
-  if (has_enhanced) {
-    write_number(&writer, enhanced->status_class, 1);
-    write_octet(&writer, '.');
-    write_number(&writer, enhanced->subject, 1);
-    write_octet(&writer, '.');
-    write_number(&writer, enhanced->detail, 1);
-    write_octet(&writer, ' ');
-  }
-  write_span(&writer, text);
-  write_string(&writer, "\r\n");
-  if (writer.length > MAX_REPLY_LINE) {
+  size_t needed = ehlo_reply_length(has_enhanced ? *enhanced : none, text.len);
+  if (needed > REPLY_LINE_MAX) {
     return EHLO_ERR_TOO_LONG;
   }
-  return writer_end(&writer, length);
+  *length = needed;
+  if (needed > size) {
+    return EHLO_ERR_BUFFER;
+  }
+  ehlo_reply_write(buffer, code, last != 0, has_enhanced ? *enhanced : none, text);
+  return EHLO_OK;
 }

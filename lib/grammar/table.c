@@ -205,7 +205,7 @@ ehlo_span ehlo_reply_default(uint32_t code, ehlo_enhanced *enhanced)
 
 /* ---- verbs by name ---- */
 
-/* A verb's first four letters, in lower case, as a number: verbs differ there, so one comparison settles most. */
+/* A verb's first four letters, in lower case, as a number. No two verbs share it, so one comparison settles most. */
 static uint32_t head_number(const char *word)
 {
   uint32_t number;
@@ -220,9 +220,10 @@ uint32_t ehlo_verb_find(ehlo_span word)
   }
   uint32_t head = head_number(word.ptr);
   for (uint32_t verb = EHLO_VERB_HELO; verb < EHLO_VERB_COUNT; verb++) {
-    const char *name = ehlo_verb_name(verb);
-    if (head == head_number(name) && ehlo_span_equal_nocase(word, ehlo_span_of(name))) {
-      return verb;
+    const char *name = (const char *)&verb_pool + verb_offsets[verb];
+    if (head == head_number(name)) {
+      ehlo_span rest = ehlo_span_of(name + 4);
+      return ehlo_span_equal_nocase(span_from(word, 4), rest) ? verb : (uint32_t)EHLO_VERB_UNKNOWN;
     }
   }
   return EHLO_VERB_UNKNOWN;

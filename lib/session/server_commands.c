@@ -97,12 +97,6 @@ static void proceed_hello(ehlo_server *server, const struct slot *slot)
 
 /* ---- MAIL, SEND, SOML, SAML and RCPT ---- */
 
-/* The argument of MAIL or RCPT, read. */
-struct envelope {
-  ehlo_path path;
-  ehlo_span parameters;
-};
-
 /* Reads a path at the front of *rest and moves on. `flags` are the EHLO_PARSE_ bits on offer. Returns 1 if it may pass. */
 static int read_path(ehlo_server *server, uint32_t verb, ehlo_span *rest, uint32_t flags, ehlo_path *path)
 {
@@ -139,9 +133,9 @@ static size_t skip_spaces(ehlo_span *rest)
 
 /* Reads "FROM:" or "TO:", the path, and where the parameters begin (RFC 5321 3.3, 4.1.1.2, 4.1.1.3). Returns 1 if it may
  * pass. */
-static int read_envelope(ehlo_server *server, uint32_t verb, ehlo_span argument, struct envelope *envelope)
+static int read_envelope(ehlo_server *server, uint32_t verb, ehlo_span argument, ehlo_path *path, ehlo_span *parameters)
 {
-  ehlo_span keyword = ehlo_span_of(verb == EHLO_VERB_RCPT ? "TO:" : "FROM:");
+  ehlo_span keyword = verb == EHLO_VERB_RCPT ? span_of("TO:", 3) : span_of("FROM:", 5);
   if (argument.len < keyword.len || !ehlo_span_equal_nocase(span_of(argument.ptr, keyword.len), keyword)) {
     return 0;
   }
@@ -150,11 +144,11 @@ static int read_envelope(ehlo_server *server, uint32_t verb, ehlo_span argument,
       !lenient(server, verb, EHLO_VIOLATION_SPACE_AFTER_COLON, argument, server->allow_space_after_colon)) {
     return 0;
   }
-  if (!read_path(server, verb, &rest, parse_flags(server), &envelope->path)) {
+  if (!read_path(server, verb, &rest, parse_flags(server), path)) {
     return 0;
   }
   size_t spaces = skip_spaces(&rest);
-  envelope->parameters = rest;
+  *parameters = rest;
   if (rest.len > 0 && spaces == 0) {
     return 0;
   }
@@ -228,48 +222,47 @@ static uint32_t parameter_violation(unsigned row)
 
 static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument)
 {
-  struct envelope envelope;
-  ehlo_event event = {.type = EHLO_EVENT_MAIL};
-  if (!read_envelope(server, verb, argument, &envelope) || envelope.path.kind == EHLO_PATH_POSTMASTER) {
+  ehlo_event event = {.type = EHLO_EVENT_MAIL, .as.mail.verb = verb};
+  ehlo_event_mail *envelope = &event.as.mail;
+  if (!read_envelope(server, verb, argument, &envelope->path, &envelope->parameters) ||
+      envelope->path.kind == EHLO_PATH_POSTMASTER) {
     if (server->state != STATE_CLOSED) {
       refuse(server, verb, EHLO_VIOLATION_SYNTAX, argument, REPLY_BAD_SENDER);
     }
     return;
   }
-  event.as.mail.verb = verb;
-  event.as.mail.path = envelope.path;
-  event.as.mail.parameters = envelope.parameters;
   ehlo_span culprit;
-  unsigned row = read_parameters(server, envelope.parameters, &event.as.mail, &culprit);
+  unsigned row = read_parameters(server, envelope->parameters, envelope, &culprit);
   if (row != REPLY_ROWS) {
     refuse(server, verb, parameter_violation(row), culprit, row);
     return;
   }
-  if (envelope.path.utf8 && !event.as.mail.smtputf8) {
+  if (envelope->path.utf8 && !envelope->smtputf8) {
     refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_SENDER);
     return;
   }
-  server->next_smtputf8 = (uint8_t)event.as.mail.smtputf8;
+  server->next_smtputf8 = (uint8_t)envelope->smtputf8;
   ehlo_slot_ask(server, ehlo_slot_open(server, verb), &event);
 }
 
 static void rcpt(ehlo_server *server, ehlo_span argument)
 {
-  struct envelope envelope;
   ehlo_event event = {.type = EHLO_EVENT_RCPT};
-  if (!read_envelope(server, EHLO_VERB_RCPT, argument, &envelope) || envelope.path.kind == EHLO_PATH_NULL) {
+  ehlo_event_rcpt *envelope = &event.as.rcpt;
+  if (!read_envelope(server, EHLO_VERB_RCPT, argument, &envelope->path, &envelope->parameters) ||
+      envelope->path.kind == EHLO_PATH_NULL) {
     if (server->state != STATE_CLOSED) {
       refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_SYNTAX, argument, REPLY_BAD_RECIPIENT);
     }
     return;
   }
   ehlo_span culprit;
-  unsigned row = read_parameters(server, envelope.parameters, NULL, &culprit);
+  unsigned row = read_parameters(server, envelope->parameters, NULL, &culprit);
   if (row != REPLY_ROWS) {
     refuse(server, EHLO_VERB_RCPT, parameter_violation(row), culprit, row);
     return;
   }
-  if (envelope.path.utf8 && !server->smtputf8) {
+  if (envelope->path.utf8 && !server->smtputf8) {
     refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_RCPT);
     return;
   }
@@ -281,8 +274,6 @@ static void rcpt(ehlo_server *server, ehlo_span argument)
     refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_TOO_MANY_RECIPIENTS, argument, REPLY_TOO_MANY_RCPTS);
     return;
   }
-  event.as.rcpt.path = envelope.path;
-  event.as.rcpt.parameters = envelope.parameters;
   struct slot *slot = ehlo_slot_open(server, EHLO_VERB_RCPT);
   slot->utf8 = server->smtputf8;
   ehlo_slot_ask(server, slot, &event);

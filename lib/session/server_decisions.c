@@ -6,18 +6,16 @@
 #include "server.h"
 
 #include "../bytes/buffer.h"
+#include "../grammar/reply.h"
 
 #include <string.h>
 
-/* The longest reply line, CRLF included (RFC 5321 4.5.3.1.5). */
-enum { REPLY_LINE = 512 };
-
 /* Text of this length fits a line whatever stands before it: code, enhanced code, the host's name (at most 255). */
-enum { REPLY_LINE_SURE = 200 };
+enum { TEXT_LENGTH_SURE = 200 };
 
 int ehlo_server_has_room(const ehlo_server *server)
 {
-  return output_room(&server->output) >= REPLY_LINE;
+  return output_room(&server->output) >= REPLY_LINE_MAX;
 }
 
 static unsigned char *slot_text(const ehlo_server *server, const struct slot *slot)
@@ -74,7 +72,7 @@ static int has_enhanced(const ehlo_server *server, uint32_t verb, uint32_t code)
 /* Appends one line of the front slot's reply to the output. Returns 1, or 0 if there is no room. */
 static int put_line(ehlo_server *server, struct slot *slot, int last, ehlo_span text)
 {
-  char with_host[REPLY_LINE];
+  char with_host[REPLY_LINE_MAX];
   if (!slot->begun && names_host(slot->verb, slot->code)) {
     struct writer writer = writer_on(with_host, sizeof with_host);
     write_span(&writer, server_hostname(server));
@@ -84,23 +82,21 @@ static int put_line(ehlo_server *server, struct slot *slot, int last, ehlo_span 
     }
     text = span_of(with_host, writer.length);
   }
-  char *tail = (char *)server_part(server, server->output_at) + server->output.tail;
-  size_t length;
-  int result =
-      ehlo_format_reply_line(slot->code, (uint32_t)last, slot->enhanced.status_class ? &slot->enhanced : NULL, text,
-                             slot->utf8 ? EHLO_PARSE_UTF8 : 0, tail, output_room(&server->output), &length);
-  if (result != EHLO_OK) {
+  size_t length = ehlo_reply_length(slot->enhanced, text.len);
+  if (length > output_room(&server->output)) {
     return 0;
   }
+  char *tail = (char *)server_part(server, server->output_at) + server->output.tail;
+  ehlo_reply_write(tail, slot->code, last, slot->enhanced, text);
   output_wrote(&server->output, length);
   slot->begun = 1;
   return 1;
 }
 
-/* "Commands:" and the verbs that this session knows, in `buffer` of REPLY_LINE octets. */
+/* "Commands:" and the verbs that this session knows, in `buffer` of REPLY_LINE_MAX octets. */
 static ehlo_span help_text(const ehlo_server *server, char *buffer)
 {
-  struct writer writer = writer_on(buffer, REPLY_LINE);
+  struct writer writer = writer_on(buffer, REPLY_LINE_MAX);
   write_span(&writer, ehlo_reply_text(REPLY_HELP_COMMANDS));
   for (uint32_t verb = EHLO_VERB_HELO; verb < EHLO_VERB_COUNT; verb++) {
     uint32_t extension = ehlo_commands[verb].extension;
@@ -142,7 +138,7 @@ static void write_last(ehlo_server *server, struct slot *slot, ehlo_span text)
 
 void ehlo_slot_write(ehlo_server *server, struct slot *slot)
 {
-  char buffer[REPLY_LINE];
+  char buffer[REPLY_LINE_MAX];
   if (slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT) {
     return; /* refused early: its turn comes at the end of the content */
   }
@@ -197,14 +193,20 @@ void ehlo_server_say(ehlo_server *server, uint32_t verb, unsigned row)
   ehlo_slot_answer(server, ehlo_slot_open(server, verb), row);
 }
 
+/* The row of the positive answer to a verb. */
+static unsigned accept_row(const ehlo_server *server, uint32_t verb)
+{
+  unsigned row = ehlo_commands[verb].accept_reply;
+  return row == REPLY_GREETING && server->protocol == EHLO_PROTOCOL_LMTP ? REPLY_GREETING_LMTP : row;
+}
+
 /* The default row for a code in answer to a verb. */
 static unsigned default_row(const ehlo_server *server, uint32_t verb, uint32_t code)
 {
-  unsigned row = code == ehlo_commands[verb].accept ? ehlo_commands[verb].accept_reply : ehlo_reply_find(code);
-  if (row == REPLY_GREETING && server->protocol == EHLO_PROTOCOL_LMTP) {
-    row = REPLY_GREETING_LMTP;
+  if (code == ehlo_commands[verb].accept) {
+    return accept_row(server, verb);
   }
-  return verb == EHLO_VERB_CONNECT && code == 554 ? REPLY_NO_SERVICE : row;
+  return verb == EHLO_VERB_CONNECT && code == 554 ? (unsigned)REPLY_NO_SERVICE : ehlo_reply_find(code);
 }
 
 /* A handler failed: what it may have said is taken back, unless it is a whole refusal. */
@@ -236,7 +238,7 @@ void ehlo_slot_ask(ehlo_server *server, struct slot *slot, ehlo_event *event)
     revoke(server, slot);
   } else if (slot->state == SLOT_ASKED && slot->code == 0) {
     unsigned row = ehlo_commands[slot->verb].silence;
-    ehlo_slot_answer(server, slot, row == REPLY_GREETING ? default_row(server, slot->verb, 220) : row);
+    ehlo_slot_answer(server, slot, row == REPLY_GREETING ? accept_row(server, slot->verb) : row);
   } else if (slot->state == SLOT_ASKED) {
     /* A long answer was begun and not ended. Nothing can be said that would not end it in the host's name. */
     ehlo_server_close(server, EHLO_END_SHUTDOWN);
@@ -284,14 +286,10 @@ static int text_is_legal(const struct slot *slot, ehlo_span text)
 static size_t line_length(const ehlo_server *server, const struct slot *slot, uint32_t code, ehlo_enhanced enhanced,
                           size_t text)
 {
-  char unused[1];
-  size_t length = 0;
-  (void)ehlo_format_reply_line(code, 1, enhanced.status_class ? &enhanced : NULL, span_of("", 0), 0, unused, 0,
-                               &length);
   if (!slot->begun && names_host(slot->verb, code)) {
-    length += server->hostname_len + (text > 0 ? 1U : 0U);
+    text += server->hostname_len + (text > 0 ? 1U : 0U);
   }
-  return length + text + (enhanced.status_class && text > 0 ? 1U : 0U);
+  return ehlo_reply_length(enhanced, text);
 }
 
 /* May this code answer what was asked? */
@@ -381,8 +379,8 @@ static int check(const ehlo_server *server, const struct slot *slot, int code, c
   } else if (said->row < REPLY_ROWS) {
     said->text = ehlo_reply_text(said->row);
   }
-  if (said->text.len > REPLY_LINE_SURE &&
-      line_length(server, slot, (uint32_t)code, said->enhanced, said->text.len) > REPLY_LINE) {
+  if (said->text.len > TEXT_LENGTH_SURE &&
+      line_length(server, slot, (uint32_t)code, said->enhanced, said->text.len) > REPLY_LINE_MAX) {
     return EHLO_ERR_TOO_LONG;
   }
   return EHLO_OK;
@@ -463,9 +461,14 @@ int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const
 
 int ehlo_server_accept(ehlo_server *server, uint32_t ticket)
 {
-  const struct slot *slot = server == NULL ? NULL : find(server, ticket);
-  int code = slot == NULL ? 250 : slot->code != 0 ? slot->code : ehlo_commands[slot->verb].accept;
-  return answer(server, ticket, code, NULL, span_of("", 0), 1);
+  struct slot *slot = server == NULL ? NULL : find(server, ticket);
+  int early = slot != NULL && slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT;
+  if (slot == NULL || slot->code != 0 || early) {
+    int code = slot != NULL && slot->code != 0 ? slot->code : 250;
+    return answer(server, ticket, code, NULL, span_of("", 0), 1);
+  }
+  ehlo_slot_answer(server, slot, accept_row(server, slot->verb));
+  return EHLO_OK;
 }
 
 int ehlo_server_defer(ehlo_server *server, uint32_t ticket, uint64_t tag)
