@@ -4,7 +4,7 @@
 #   sh examples/quickstart.sh
 #
 # Installs what is missing (on Debian, by apt-get), builds, and has swaks send stdio-server a message. Everything it
-# makes is in build-quickstart/; run it as often as you like.
+# makes is in build-quickstart/, or in a temporary directory if it may not write here. Run it as often as you like.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -60,6 +60,7 @@ fi
 # ---- building ----
 
 build=build-quickstart
+[ -w . ] || build=$(mktemp -d)
 [ -e $build/build.ninja ] || quietly meson setup -Dtests=false -Dbuildtype=release $build
 quietly ninja -C $build examples/stdio-server
 say 'Built' "$build/examples/stdio-server, from lib/ and examples/stdio-server.c"
@@ -68,20 +69,18 @@ say 'Built' "$build/examples/stdio-server, from lib/ and examples/stdio-server.c
 
 rm -rf $build/spool
 mkdir $build/spool
-cat >$build/message <<'MESSAGE'
-From: Ada <ada@client.example>
+message='From: Ada <ada@client.example>
 To: Grace <grace@example.org>
 Subject: Bytes in, message out
 
 The next line begins with a dot, and must arrive with just that one.
-.like this
-MESSAGE
+.like this'
 
 server="$build/examples/stdio-server --hostname mail.example.org --domain example.org --spool $build/spool"
-say 'Sending' 'swaks talks to stdio-server through a pipe; indented are the events that its host sees'
+say 'Sending' 'swaks talks to stdio-server through a pipe; set in are the events that the library gives it'
 echo
 quietly swaks --pipe "$server --trace 2>$build/trace" --ehlo client.example \
-  --from ada@client.example --to grace@example.org --data @$build/message --hide-all
+  --from ada@client.example --to grace@example.org --data "$message" --hide-all
 sed "s/^ .*/$faint&$plain/; s/^/  /" $build/trace
 echo
 
@@ -94,7 +93,7 @@ for envelope in $build/spool/*.env; do
   echo
   say 'and' "${envelope%.env}.eml"
   echo
-  sed 's/^/  /' "${envelope%.env}.eml" | tr -d '\r'
+  tr -d '\r' <"${envelope%.env}.eml" | sed 's/^./  &/'
   echo
 done
 say 'Yours' "$server"

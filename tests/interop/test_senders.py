@@ -32,13 +32,14 @@ def lines_of(*lines):
 
 
 def five_megabytes():
-    alphabet = bytes(c for c in range(32, 127))
+    alphabet = bytes(c for c in range(32, 127) if c not in b'\\%')  # swaks reads these two in its own way
     return lines_of(*(bytes(random.Random(line).choices(alphabet, k=76)) for line in range(5 * 1024 * 1024 // 78)))
 
 
 CONTENTS = {
     'ordinary': HEADER + lines_of(b'', b'Hello,', b'', b'this is a message.', b''),
-    'dots': HEADER + lines_of(b'', b'.', b'..', b'...', b'.x', b' .', b'. ', b'x.', b'', b'.', b'.'),
+    'dots': HEADER + lines_of(b'', b'.', b'..', b'...', b'.x', b' .', b'. ', b'x.', b'', b'.', b'x'),
+    'a dot at the end': HEADER + lines_of(b'', b'x', b'.'),
     'no body': HEADER + b'\r\n',
     '8-bit': HEADER + lines_of(b'', *(bytes(range(first, first + 32)) for first in range(128, 256, 32))),
     'UTF-8 header': HEADER + lines_of('Comments: Grüße aus Köln, Γειά σου'.encode(), b'', 'Ελληνικά'.encode()),
@@ -72,7 +73,7 @@ class File:
 
 
 def swaks(port, content, *more):
-    with File(content) as file:
+    with File(content[:-2]) as file:  # it adds the last line end by itself
         run('swaks', '--server', '127.0.0.1', '--port', str(port), '--ehlo', 'client.example', '--from', SENDER,
             '--to', RECIPIENT, '--data', '@' + file.name, '--suppress-data', *more)
 
@@ -110,6 +111,9 @@ SENDERS = {'swaks': swaks, 'swaks, pipelining': swaks_pipelining, 'curl': curl, 
            'smtplib': python_smtplib, 'smtp-source': smtp_source}
 
 
+EXTRA = {smtp_source: b'\r\n'}  # an empty line before the last dot, whatever the content
+
+
 class Senders(unittest.TestCase):
     """Filled below: one test for each sender and content."""
 
@@ -119,7 +123,7 @@ class Senders(unittest.TestCase):
                 send(listener.port, content)
             messages = spool.messages()
         self.assertEqual([envelope for envelope, _ in messages], [ENVELOPE])
-        compare(self, messages[0][1], content)
+        compare(self, messages[0][1], content + EXTRA.get(send, b''))
 
 
 def compare(test, stored, sent):
@@ -132,6 +136,8 @@ def compare(test, stored, sent):
 def add_tests():
     for sender_name, send in SENDERS.items():
         for content_name, content in CONTENTS.items():
+            if sender_name.startswith('swaks') and content_name in ('no body', 'a dot at the end'):
+                continue  # it adds a body, and takes that dot for the end
             def test(self, send=send, content=content):
                 self.deliver(send, content)
             test.__doc__ = f'{sender_name}: {content_name}'
@@ -148,14 +154,14 @@ class Special(unittest.TestCase):
 
     def test_swaks_pipe(self):
         """swaks: --pipe"""
-        with Spool() as spool, File(CONTENTS['dots']) as file:
+        with Spool() as spool, File(CONTENTS['dots'][:-2]) as file:
             run('swaks', '--pipe', f'{PROGRAM} --spool {spool.path} {" ".join(HOSTS)}', '--ehlo', 'client.example',
                 '--from', SENDER, '--to', RECIPIENT, '--data', '@' + file.name)
             self.assertEqual(spool.messages(), [(ENVELOPE, CONTENTS['dots'])])
 
     def test_empty(self):
-        """curl, smtp-source, smtplib: no content at all"""
-        for send, stored in (curl, b''), (smtp_source, b''), (python_smtplib, b'\r\n'):
+        """curl, smtplib: no content at all, or an empty line"""
+        for send, stored in (curl, b''), (python_smtplib, b'\r\n'):
             spool, listener = self.spool_and_listener()
             with listener:
                 send(listener.port, b'')
@@ -221,7 +227,7 @@ class Special(unittest.TestCase):
         for envelope, content in messages:
             self.assertEqual(envelope[0], f'FROM:{SENDER}')
             self.assertEqual(len(envelope), 11)
-            self.assertEqual(content, CONTENTS['dots'])
+            self.assertEqual(content, CONTENTS['dots'] + EXTRA[smtp_source])
 
     def test_lmtp_smtp_source(self):
         """smtp-source: LMTP, two recipients"""
@@ -230,7 +236,7 @@ class Special(unittest.TestCase):
             smtp_source(listener.port, CONTENTS['dots'], '-L', '-m', '20', '-s', '2', '-r', '2')
         messages = spool.messages()
         self.assertEqual([len(envelope) for envelope, _ in messages], [3] * 20)
-        self.assertEqual({content for _, content in messages}, {CONTENTS['dots']})
+        self.assertEqual({content for _, content in messages}, {CONTENTS['dots'] + EXTRA[smtp_source]})
 
     def test_lmtp_swaks(self):
         """swaks: LMTP, two recipients, and one that is refused"""

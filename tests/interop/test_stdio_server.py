@@ -159,6 +159,15 @@ class Tests(unittest.TestCase):
         self.assertEqual([len(content) for _, content in self.spool.messages()], [1000])
         self.end(session)
 
+    def test_max_size_lmtp(self):
+        """--max-size with --lmtp: 552 for each recipient"""
+        session = self.session('--lmtp', '--max-size', '10')
+        self.assertEqual(session.codes('LHLO client.example', *OPEN[1:], OPEN[2], 'DATA', 'more than ten octets\r\n.'),
+                         [250, 250, 250, 250, 354, 552])
+        session.send('NOOP')
+        self.assertEqual([session.reply()[0][0], session.reply()[0][0]], [552, 250])
+        self.end(session)
+
     def test_max_recipients(self):
         """--max-recipients: 452 from the next one on; the others get their mail"""
         session = self.session('--max-recipients', '2')
@@ -190,7 +199,7 @@ class Tests(unittest.TestCase):
             session = self.session(*(word for option in options for word in ('--smtputf8', option)))
             self.assertEqual((250, 'SMTPUTF8') in session.command(OPEN[0]), on)
             self.assertEqual(session.codes(OPEN[1] + ' SMTPUTF8', 'RSET', OPEN[1], 'RCPT TO:<bär@example.org>'),
-                             [250 if on else 555, 250, 250, 553])
+                             [250 if on else 555, 250, 250, 553 if on else 500])
             self.assertEqual(session.code('RSET'), 250)
             if on:
                 self.assertEqual(session.codes('MAIL FROM:<bär@client.example> SMTPUTF8', 'RCPT TO:<bär@example.org>',
