@@ -29,6 +29,19 @@ size_t ehlo_utf8_sequence(const unsigned char *at, const unsigned char *end)
   return length;
 }
 
+const unsigned char *ehlo_skip_utf8(const unsigned char *at, const unsigned char *end, unsigned classes, uint32_t *seen)
+{
+  while (at<end && * at> 127) {
+    size_t length = ehlo_utf8_sequence(at, end);
+    if (length == 0) {
+      break;
+    }
+    *seen = 1;
+    at = skip_octets(at + length, end, classes);
+  }
+  return at;
+}
+
 /* UTF8-octets = *( UTF8-char )    UTF8-char = UTF8-1 / UTF8-2 / UTF8-3 / UTF8-4    UTF8-1 = %x00-7F    (RFC 3629 4) */
 size_t ehlo_utf8_valid(ehlo_span text)
 {

@@ -17,7 +17,7 @@ size_t ehlo_utf8_sequence(const unsigned char *at, const unsigned char *end);
 /* Behind the octets of the classes at the front of [at, end). Four at a time: most of what a command costs is here. */
 static inline const unsigned char *skip_octets(const unsigned char *at, const unsigned char *end, unsigned classes)
 {
-  for (; end - at >= 4; at += 4) {
+  for (size_t fours = (size_t)(end - at) / 4; fours > 0; fours--, at += 4) {
     if (!octet_is(at[0], classes)) {
       return at;
     }
@@ -37,20 +37,16 @@ static inline const unsigned char *skip_octets(const unsigned char *at, const un
   return at;
 }
 
-/* The same, with UTF-8 among the octets if `flags` have EHLO_PARSE_UTF8; *seen becomes 1 if there is some. */
+/* Goes on where UTF-8 turned up: behind sequences of it and octets of the classes. */
+const unsigned char *ehlo_skip_utf8(const unsigned char *at, const unsigned char *end, unsigned classes,
+                                    uint32_t *seen);
+
+/* As skip_octets, with UTF-8 among the octets if `flags` have EHLO_PARSE_UTF8; *seen becomes 1 if there is some. */
 static inline const unsigned char *skip_text(const unsigned char *at, const unsigned char *end, unsigned classes,
                                              uint32_t flags, uint32_t *seen)
 {
   at = skip_octets(at, end, classes);
-  while (at<end && * at> 127 && (flags & EHLO_PARSE_UTF8) != 0) {
-    size_t length = ehlo_utf8_sequence(at, end);
-    if (length == 0) {
-      break;
-    }
-    *seen = 1;
-    at = skip_octets(at + length, end, classes);
-  }
-  return at;
+  return at<end && * at> 127 && (flags & EHLO_PARSE_UTF8) != 0 ? ehlo_skip_utf8(at, end, classes, seen) : at;
 }
 
 #endif
