@@ -18,45 +18,54 @@ static const ehlo_path no_path;
 
 /* ---- domains ---- */
 
-/* The octets of a label, wherever in it they stand. */
-static cursor label(cursor at, cursor end, uint32_t flags, uint32_t *utf8)
-{
-  at = skip_text(at, end, CLASS_LDH, flags, utf8);
-  while (at < end && *at == '_' && (flags & EHLO_PARSE_UNDERSCORE) != 0) {
-    at = skip_text(at + 1, end, CLASS_LDH, flags, utf8);
-  }
-  return at;
-}
-
 /* May the octet stand inside a label only? An underscore that was let in is no better than a hyphen. */
 static int is_inner(unsigned char octet)
 {
   return octet == '-' || octet == '_';
 }
 
-/* Domain     = sub-domain *("." sub-domain)                                                    (RFC 5321 4.1.2)
- * sub-domain = Let-dig [Ldh-str]    Let-dig = ALPHA / DIGIT    Ldh-str = *( ALPHA / DIGIT / "-" ) Let-dig
- * sub-domain =/ U-label                                                                        (RFC 6531 3.3) */
+/* sub-domain = Let-dig [Ldh-str]    Let-dig = ALPHA / DIGIT                                    (RFC 5321 4.1.2)
+ * Ldh-str    = *( ALPHA / DIGIT / "-" ) Let-dig
+ * sub-domain =/ U-label                                                  (RFC 6531 3.3)    Here at < end. */
+static cursor sub_domain(cursor at, cursor end, uint32_t flags, uint32_t *utf8)
+{
+  cursor begin = at;
+  if (is_inner(*at)) {
+    return NULL;
+  }
+  at = skip_text(at, end, CLASS_LDH, flags, utf8);
+  while (at < end && *at == '_' && (flags & EHLO_PARSE_UNDERSCORE) != 0) {
+    at = skip_text(at + 1, end, CLASS_LDH, flags, utf8);
+  }
+  if (at == begin) {
+    return NULL;
+  }
+  while (is_inner(at[-1])) {
+    at--;
+  }
+  return at;
+}
+
+/* Domain = sub-domain *("." sub-domain)                                                        (RFC 5321 4.1.2) */
 static cursor domain_name(cursor at, cursor end, uint32_t flags, uint32_t *utf8)
 {
   cursor matched = NULL;
   for (;;) {
     cursor begin = at;
-    at = label(at, end, flags, utf8);
-    if (at == begin || is_inner(*begin)) {
+    /* Most labels are letters and digits alone; what is more goes the long way. */
+    at = skip_octets(at, end, CLASS_ALPHA | CLASS_DIGIT);
+    if (at < end && *at != '.' && (is_inner(*at) || *at > 127)) {
+      at = sub_domain(begin, end, flags, utf8);
+      if (at == NULL) {
+        return matched;
+      }
+    } else if (at == begin) {
       return matched;
-    }
-    if (is_inner(at[-1])) {
-      do {
-        at--;
-      } while (is_inner(at[-1]));
-      return at;
     }
     if (at == end || *at != '.') {
       return at;
     }
-    matched = at;
-    at++;
+    matched = at++;
   }
 }
 
@@ -182,7 +191,7 @@ static cursor address_literal(cursor at, cursor end, ehlo_domain *domain)
 }
 
 /* Domain / address-literal. Sets all of *domain, to whatever it may be if NULL is returned. */
-static cursor domain_or_literal(cursor at, cursor end, uint32_t flags, ehlo_domain *domain)
+static inline cursor domain_or_literal(cursor at, cursor end, uint32_t flags, ehlo_domain *domain)
 {
   cursor begin = at;
   memset(domain->address, 0, sizeof domain->address);
@@ -261,7 +270,7 @@ static cursor quoted_string(cursor at, cursor end, uint32_t flags, uint32_t *utf
 }
 
 /* Local-part = Dot-string / Quoted-string                                                      (RFC 5321 4.1.2) */
-static cursor local_part(cursor at, cursor end, uint32_t flags, uint32_t *quoted, uint32_t *utf8)
+static inline cursor local_part(cursor at, cursor end, uint32_t flags, uint32_t *quoted, uint32_t *utf8)
 {
   *quoted = at < end && *at == '"';
   return *quoted ? quoted_string(at, end, flags, utf8) : dot_string(at, end, flags, utf8);
@@ -380,33 +389,6 @@ static int is_postmaster(ehlo_span local_part)
   return ehlo_span_equal_nocase(local_part, span_of(name, sizeof name - 1));
 }
 
-/* Mailbox = Local-part "@" ( Domain / address-literal )                                        (RFC 5321 4.1.2)
- * With a postmaster alone for 4.1.1.3 if `postmaster`. Sets all of *path that is behind the route. */
-static cursor mailbox(cursor at, cursor end, uint32_t flags, int postmaster, ehlo_path *path)
-{
-  cursor begin = at;
-  at = local_part(at, end, flags, &path->quoted, &path->utf8);
-  if (at == NULL || at == end) {
-    return NULL;
-  }
-  path->local_part = span_between(begin, at);
-  if (*at == '@') {
-    path->kind = EHLO_PATH_MAILBOX;
-    at = domain_or_literal(at + 1, end, flags, &path->domain);
-    if (at == NULL) {
-      return NULL;
-    }
-    path->utf8 |= path->domain.utf8;
-  } else if (postmaster && is_postmaster(path->local_part)) {
-    path->kind = EHLO_PATH_POSTMASTER;
-    path->domain = no_domain;
-  } else {
-    return NULL;
-  }
-  path->mailbox = span_between(begin, at);
-  return at;
-}
-
 /* A-d-l = At-domain *( "," At-domain )    At-domain = "@" Domain                               (RFC 5321 4.1.2) */
 static cursor source_route(cursor at, cursor end, uint32_t flags, uint32_t *utf8)
 {
@@ -422,66 +404,86 @@ static cursor source_route(cursor at, cursor end, uint32_t flags, uint32_t *utf8
   }
 }
 
-/* Path = "<" [ A-d-l ":" ] Mailbox ">"    Reverse-path = Path / "<>"                           (RFC 5321 4.1.2)
- * "<Postmaster>"                                                                               (RFC 5321 4.1.1.3) */
-static cursor path_in_brackets(cursor at, cursor end, uint32_t flags, ehlo_path *path)
+static int refuse_path(int error, ehlo_path *path, size_t *used)
 {
-  if (end - at < 2 || *at != '<') {
-    return NULL;
-  }
-  at++;
-  if (*at == '>') {
-    *path = no_path;
-    return at + 1;
-  }
-  path->utf8 = 0;
-  path->route = span_of(NULL, 0);
-  if (*at == '@') {
-    cursor behind = source_route(at, end, flags, &path->utf8);
-    if (behind == NULL || behind == end || *behind != ':') {
-      return NULL;
-    }
-    path->route = span_between(at, behind);
-    at = behind + 1;
-  }
-  at = mailbox(at, end, flags, path->route.len == 0, path);
-  return at == NULL || at == end || *at != '>' ? NULL : at + 1;
-}
-
-/* The common end of the two: tells what was found, or zeroes everything. */
-static int path_result(int result, const unsigned char *begin, cursor behind, ehlo_path *path, size_t *used)
-{
-  if (result == EHLO_OK && behind != NULL) {
-    path->raw = span_between(begin, behind);
-    *used = path->raw.len;
-    return EHLO_OK;
-  }
   if (path != NULL) {
     *path = no_path;
   }
   if (used != NULL) {
     *used = 0;
   }
-  return result == EHLO_OK ? EHLO_ERR_SYNTAX : result;
+  return error;
+}
+
+/* Path    = "<" [ A-d-l ":" ] Mailbox ">"    Reverse-path = Path / "<>"                        (RFC 5321 4.1.2)
+ * Mailbox = Local-part "@" ( Domain / address-literal )
+ * "<Postmaster>"                                                                               (RFC 5321 4.1.1.3)
+ * With brackets a path, without a mailbox alone. */
+static int parse_path(ehlo_span text, uint32_t flags, int brackets, ehlo_path *path, size_t *used)
+{
+  if (path == NULL || used == NULL) {
+    return refuse_path(EHLO_ERR_ARGUMENT, path, used);
+  }
+  cursor begin = span_begin(text);
+  cursor end = span_end(text);
+  cursor at = begin;
+  uint32_t utf8 = 0;
+  path->route = span_of(NULL, 0);
+  if (brackets) {
+    if (end - at < 2 || *at != '<') {
+      return refuse_path(EHLO_ERR_SYNTAX, path, used);
+    }
+    at++;
+    if (*at == '>') {
+      *path = no_path;
+      path->raw = span_of(begin, 2);
+      *used = 2;
+      return EHLO_OK;
+    }
+    if (*at == '@') {
+      cursor behind = source_route(at, end, flags, &utf8);
+      if (behind == NULL || behind == end || *behind != ':') {
+        return refuse_path(EHLO_ERR_SYNTAX, path, used);
+      }
+      path->route = span_between(at, behind);
+      at = behind + 1;
+    }
+  }
+  cursor inside = at;
+  at = local_part(at, end, flags, &path->quoted, &utf8);
+  if (at == NULL || at == end) {
+    return refuse_path(EHLO_ERR_SYNTAX, path, used);
+  }
+  path->local_part = span_between(inside, at);
+  path->kind = EHLO_PATH_MAILBOX;
+  if (*at == '@') {
+    at = domain_or_literal(at + 1, end, flags, &path->domain);
+    utf8 |= path->domain.utf8;
+  } else if (brackets && path->route.len == 0 && is_postmaster(path->local_part)) {
+    path->kind = EHLO_PATH_POSTMASTER;
+    path->domain = no_domain;
+  } else {
+    at = NULL;
+  }
+  if (at == NULL || (brackets && (at == end || *at != '>'))) {
+    return refuse_path(EHLO_ERR_SYNTAX, path, used);
+  }
+  path->utf8 = utf8;
+  path->mailbox = span_between(inside, at);
+  at += brackets;
+  path->raw = span_between(begin, at);
+  *used = path->raw.len;
+  return EHLO_OK;
 }
 
 int ehlo_parse_path(ehlo_span text, uint32_t flags, ehlo_path *path, size_t *used)
 {
-  if (path == NULL || used == NULL) {
-    return path_result(EHLO_ERR_ARGUMENT, NULL, NULL, path, used);
-  }
-  return path_result(EHLO_OK, span_begin(text), path_in_brackets(span_begin(text), span_end(text), flags, path), path,
-                     used);
+  return parse_path(text, flags, 1, path, used);
 }
 
 int ehlo_parse_mailbox(ehlo_span text, uint32_t flags, ehlo_path *path, size_t *used)
 {
-  if (path == NULL || used == NULL) {
-    return path_result(EHLO_ERR_ARGUMENT, NULL, NULL, path, used);
-  }
-  path->utf8 = 0;
-  path->route = span_of(NULL, 0);
-  return path_result(EHLO_OK, span_begin(text), mailbox(span_begin(text), span_end(text), flags, 0, path), path, used);
+  return parse_path(text, flags, 0, path, used);
 }
 
 int ehlo_format_path(ehlo_span local_part, ehlo_span domain, uint32_t flags, char *buffer, size_t size, size_t *length)
