@@ -1,0 +1,585 @@
+/* bench.c: what the library costs, beside what the bare machine costs.
+ *
+ * Without an argument: times every row in interleaved rounds, and prints `name <tab> octets or commands a second`, the best
+ * round of each. Under valgrind --tool=callgrind: goes through every row once, and has callgrind dump what it counted with the
+ * row's name. `sizes`: prints octets a session. run.sh calls all three, for each build, and report.py makes the table.
+ *
+ * A row's name is kind/what/piece for content, commands/what for commands.
+ */
+#define _POSIX_C_SOURCE 199309L
+#include "ehlo.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <valgrind/callgrind.h>
+
+enum {
+  CONTENT_SIZE = 256 * 1024, /* about: whole lines */
+  PASSES = 16,               /* of the content, for one measurement by the clock */
+  COUNTED_PASSES = 2,        /* and for one by callgrind, which needs no more to be exact */
+  ROUNDS = 40,
+  LARGE = 65536,
+  SEGMENT = 1460, /* what a TCP segment on Ethernet carries */
+  SESSIONS = 16
+};
+
+static void need(int condition, const char *what)
+{
+  if (!condition) {
+    fprintf(stderr, "bench: %s\n", what);
+    exit(1);
+  }
+}
+
+/* The result of a row, so that no work can be left out as useless. */
+static volatile uint64_t sink;
+
+static unsigned passes = PASSES;
+
+/* ---- content ---- */
+
+struct content {
+  const char *name;
+  unsigned char *octets;
+  size_t size;
+};
+
+static unsigned random_octet(unsigned *seed)
+{
+  *seed = *seed * 1103515245U + 12345U;
+  return *seed >> 16;
+}
+
+/* `line` may hold '*', which becomes another base64 character each time. */
+static struct content make_content(const char *name, const char *line)
+{
+  static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  struct content content = {name, malloc(CONTENT_SIZE), 0};
+  need(content.octets != NULL, "no memory");
+  size_t length = strlen(line);
+  unsigned seed = 1;
+  while (content.size + length <= CONTENT_SIZE) {
+    for (size_t i = 0; i < length; i++) {
+      char octet = line[i] == '*' ? alphabet[random_octet(&seed) % 64] : line[i];
+      content.octets[content.size++] = (unsigned char)octet;
+    }
+  }
+  return content;
+}
+
+/* Lines of words, 51 octets on average with their CRLF. */
+static struct content make_text(const char *name)
+{
+  struct content content = {name, malloc(CONTENT_SIZE), 0};
+  need(content.octets != NULL, "no memory");
+  unsigned seed = 7;
+  while (content.size + 128 <= CONTENT_SIZE) {
+    size_t length = 10 + random_octet(&seed) % 79;
+    for (size_t i = 0; i < length; i++) {
+      content.octets[content.size++] =
+          (unsigned char)(i > 0 && random_octet(&seed) % 6 == 0 ? ' ' : 'a' + random_octet(&seed) % 26);
+    }
+    memcpy(content.octets + content.size, "\r\n", 2);
+    content.size += 2;
+  }
+  return content;
+}
+
+/* ---- what the machine can do ---- */
+
+static unsigned char copy[LARGE];
+
+static void run_memcpy(const struct content *content, size_t piece)
+{
+  for (unsigned pass = 0; pass < passes; pass++) {
+    for (size_t at = 0; at < content->size; at += piece) {
+      size_t size = content->size - at < piece ? content->size - at : piece;
+      memcpy(copy, content->octets + at, size);
+      __asm__ volatile("" : : "r"(copy) : "memory");
+    }
+  }
+}
+
+static void run_memchr(const struct content *content, size_t piece)
+{
+  uint64_t lines = 0;
+  (void)piece;
+  for (unsigned pass = 0; pass < passes; pass++) {
+    const unsigned char *at = content->octets;
+    const unsigned char *end = at + content->size;
+    const unsigned char *lf;
+    while ((lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+      at = lf + 1;
+      lines++;
+    }
+  }
+  sink = lines;
+}
+
+/* The smallest machine that does the work an octet at a time: takes stuffed dots out, finds the end, and lets a bare CR or LF be
+ * content. */
+enum scalar_state { SCALAR_LINE, SCALAR_TEXT, SCALAR_CR, SCALAR_DOT, SCALAR_DOT_CR, SCALAR_END };
+
+static size_t scalar_decode(enum scalar_state *state, const unsigned char *data, size_t size, unsigned char *out)
+{
+  enum scalar_state now = *state;
+  unsigned char *start = out;
+  for (size_t i = 0; i < size; i++) {
+    unsigned char octet = data[i];
+    switch (now) {
+    case SCALAR_LINE:
+      if (octet == '.') {
+        now = SCALAR_DOT;
+        continue;
+      }
+      now = octet == '\r' ? SCALAR_CR : SCALAR_TEXT;
+      break;
+    case SCALAR_TEXT: now = octet == '\r' ? SCALAR_CR : SCALAR_TEXT; break;
+    case SCALAR_CR: now = octet == '\n' ? SCALAR_LINE : octet == '\r' ? SCALAR_CR : SCALAR_TEXT; break;
+    case SCALAR_DOT:
+      if (octet == '\r') {
+        now = SCALAR_DOT_CR;
+        continue;
+      }
+      now = SCALAR_TEXT;
+      break;
+    case SCALAR_DOT_CR:
+      if (octet == '\n') {
+        *state = SCALAR_END;
+        return (size_t)(out - start);
+      }
+      *out++ = '\r';
+      now = octet == '\r' ? SCALAR_CR : SCALAR_TEXT;
+      break;
+    default: return (size_t)(out - start);
+    }
+    *out++ = octet;
+  }
+  *state = now;
+  return (size_t)(out - start);
+}
+
+static void run_scalar(const struct content *content, size_t piece)
+{
+  enum scalar_state state = SCALAR_LINE;
+  uint64_t octets = 0;
+  for (unsigned pass = 0; pass < passes; pass++) {
+    for (size_t at = 0; at < content->size; at += piece) {
+      size_t size = content->size - at < piece ? content->size - at : piece;
+      octets += scalar_decode(&state, content->octets + at, size, copy);
+      __asm__ volatile("" : : "r"(copy) : "memory");
+    }
+  }
+  sink = octets;
+}
+
+/* ---- the codec alone ---- */
+
+static void run_decode(const struct content *content, size_t piece)
+{
+  ehlo_dot dot;
+  ehlo_span spans[64];
+  uint64_t octets = 0;
+  ehlo_dot_init(&dot, 0);
+  for (unsigned pass = 0; pass < passes; pass++) {
+    size_t at = 0;
+    size_t end = content->size < piece ? content->size : piece;
+    while (at < content->size) {
+      size_t consumed;
+      size_t count;
+      int status = ehlo_dot_decode(&dot, content->octets + at, end - at, &consumed, spans, 64, &count);
+      need(status == EHLO_DOT_MORE, "ehlo_dot_decode did not go on");
+      for (size_t i = 0; i < count; i++) {
+        octets += spans[i].len;
+      }
+      at += consumed;
+      if (at == end) {
+        end = content->size - at < piece ? content->size : at + piece;
+      }
+    }
+  }
+  sink = octets;
+}
+
+static void run_encode(const struct content *content, size_t piece)
+{
+  ehlo_dot dot;
+  ehlo_span spans[64];
+  uint64_t octets = 0;
+  ehlo_dot_init(&dot, 0);
+  for (unsigned pass = 0; pass < passes; pass++) {
+    size_t at = 0;
+    size_t end = content->size < piece ? content->size : piece;
+    while (at < content->size) {
+      size_t consumed;
+      size_t count;
+      int status = ehlo_dot_encode(&dot, content->octets + at, end - at, &consumed, spans, 64, &count);
+      need(status == EHLO_OK, "ehlo_dot_encode did not go on");
+      for (size_t i = 0; i < count; i++) {
+        octets += spans[i].len;
+      }
+      at += consumed;
+      if (at == end) {
+        end = content->size - at < piece ? content->size : at + piece;
+      }
+    }
+  }
+  sink = octets;
+}
+
+/* ---- the whole server ---- */
+
+struct host {
+  uint64_t octets;
+  unsigned replies;
+};
+
+static int on_event(ehlo_server *server, const ehlo_event *event, void *user)
+{
+  struct host *host = user;
+  switch (event->type) {
+  case EHLO_EVENT_BODY:
+    for (size_t i = 0; i < event->as.body.count; i++) {
+      host->octets += event->as.body.spans[i].len;
+    }
+    break;
+  case EHLO_EVENT_REPLY: host->replies++; break;
+  default:
+    if (event->ticket != 0) {
+      (void)ehlo_server_accept(server, event->ticket);
+    }
+    break;
+  }
+  return EHLO_HANDLED;
+}
+
+static void default_config(ehlo_server_config *config)
+{
+  need(ehlo_server_config_init(config, sizeof *config) == EHLO_OK, "no config");
+  config->hostname = ehlo_span_of("mx.example.com");
+  config->pass_parameters = 1;
+}
+
+static void drain(ehlo_server *server)
+{
+  size_t size;
+  while (ehlo_server_output(server, &size) != NULL && size > 0) {
+    ehlo_server_sent(server, size);
+  }
+}
+
+static void feed(ehlo_server *server, const void *data, size_t size)
+{
+  const unsigned char *at = data;
+  const unsigned char *end = at + size;
+  do {
+    size_t consumed;
+    need(ehlo_server_feed(server, at, (size_t)(end - at), &consumed) == EHLO_OK, "ehlo_server_feed failed");
+    at += consumed;
+    drain(server);
+  } while (at < end);
+}
+
+static ehlo_server *open_server(void *memory, size_t size, struct host *host)
+{
+  ehlo_server_config config;
+  ehlo_server *server;
+  default_config(&config);
+  host->octets = 0;
+  host->replies = 0;
+  need(ehlo_server_init(&server, memory, size, &config, on_event, host) == EHLO_OK, "ehlo_server_init failed");
+  need(ehlo_server_start(server) == EHLO_OK, "ehlo_server_start failed");
+  drain(server);
+  return server;
+}
+
+static size_t default_size(void)
+{
+  ehlo_server_config config;
+  default_config(&config);
+  size_t size = ehlo_server_size(&config);
+  need(size > 0, "the default config is illegal");
+  return size;
+}
+
+static void run_server(const struct content *content, size_t piece)
+{
+  static const char envelope[] = "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n";
+  struct host host;
+  size_t size = default_size();
+  void *memory = malloc(size);
+  need(memory != NULL, "no memory");
+  ehlo_server *server = open_server(memory, size, &host);
+  feed(server, "EHLO client.example.org\r\n", 25);
+  feed(server, envelope, sizeof envelope - 1);
+  for (unsigned pass = 0; pass < passes; pass++) {
+    for (size_t at = 0; at < content->size; at += piece) {
+      feed(server, content->octets + at, content->size - at < piece ? content->size - at : piece);
+    }
+  }
+  need(host.octets + 2 >= ehlo_server_octets(server) && host.octets > 0, "the server gave no content");
+  sink = host.octets;
+  free(memory);
+}
+
+/* ---- commands ---- */
+
+static const char hello_line[] = "EHLO client.example.org\r\n";
+static char session[2048];
+static size_t session_size;
+enum { COMMANDS = 13, RECIPIENTS = 10 };
+
+/* 1,050 octets with the EHLO, 13 commands. */
+static void make_session(void)
+{
+  int at = snprintf(session, sizeof session,
+                    "MAIL FROM:<from@example.org> SIZE=123456 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ314159\r\n");
+  for (int i = 0; i < RECIPIENTS; i++) {
+    at += snprintf(session + at, sizeof session - (size_t)at,
+                   "RCPT TO:<recipient%d@example.com> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;recipient%d@example.com\r\n",
+                   i, i);
+  }
+  at += snprintf(session + at, sizeof session - (size_t)at, "DATA\r\n");
+  session_size = (size_t)at;
+  need(session_size + sizeof hello_line - 1 == 1050, "the session of commands is not of 1,050 octets");
+}
+
+/* Sessions that stand behind the greeting, so that their making is not part of what is measured. */
+static struct host hosts[SESSIONS];
+static ehlo_server *servers[SESSIONS];
+static unsigned char *blocks;
+
+static void open_servers(void)
+{
+  size_t size = default_size();
+  size_t stride = (size + 63) / 64 * 64;
+  if (blocks == NULL) {
+    blocks = malloc(stride * SESSIONS);
+    need(blocks != NULL, "no memory");
+  }
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    servers[i] = open_server(blocks + i * stride, size, &hosts[i]);
+  }
+}
+
+static void check_servers(void)
+{
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    need(hosts[i].replies == 1 + COMMANDS && ehlo_server_recipients(servers[i]) == RECIPIENTS,
+         "the session of commands was not accepted");
+  }
+}
+
+static void run_pipelined(void)
+{
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    feed(servers[i], hello_line, sizeof hello_line - 1);
+    feed(servers[i], session, session_size);
+  }
+}
+
+static void run_line_by_line(void)
+{
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    feed(servers[i], hello_line, sizeof hello_line - 1);
+    const char *at = session;
+    const char *end = session + session_size;
+    while (at < end) {
+      const char *next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+      feed(servers[i], at, (size_t)(next - at));
+      at = next;
+    }
+  }
+}
+
+static uint64_t parse_line(const char *line, size_t size)
+{
+  ehlo_span text = {line, size};
+  ehlo_command command;
+  need(ehlo_parse_command(text, &command) == EHLO_OK, "a command is not parsed");
+  if (command.verb == EHLO_VERB_EHLO) {
+    ehlo_domain domain;
+    size_t used;
+    need(ehlo_parse_domain(command.argument, 0, &domain, &used) == EHLO_OK, "a domain is not parsed");
+    return used;
+  }
+  if (command.verb != EHLO_VERB_MAIL && command.verb != EHLO_VERB_RCPT) {
+    return 1;
+  }
+  size_t skip = command.verb == EHLO_VERB_MAIL ? sizeof "FROM:" - 1 : sizeof "TO:" - 1;
+  ehlo_span rest = {command.argument.ptr + skip, command.argument.len - skip};
+  ehlo_path path;
+  size_t used;
+  need(ehlo_parse_path(rest, EHLO_PARSE_UTF8, &path, &used) == EHLO_OK, "a path is not parsed");
+  rest.ptr += used + 1;
+  rest.len -= used + 1;
+  ehlo_parameter parameter;
+  uint64_t count = 0;
+  int status;
+  while ((status = ehlo_parameter_next(&rest, EHLO_PARSE_UTF8, &parameter)) == 1) {
+    count += parameter.value.len;
+  }
+  need(status == 0, "parameters are not parsed");
+  return count;
+}
+
+static void run_grammar(void)
+{
+  uint64_t count = 0;
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    count += parse_line(hello_line, sizeof hello_line - 3);
+    const char *at = session;
+    const char *end = session + session_size;
+    while (at < end) {
+      const char *next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+      count += parse_line(at, (size_t)(next - at) - 2);
+      at = next;
+    }
+  }
+  sink = count;
+}
+
+/* ---- rows ---- */
+
+struct row {
+  char name[48];
+  void (*run)(const struct content *, size_t);
+  const struct content *content;
+  size_t piece;
+  void (*before)(void); /* commands: not measured */
+  void (*commands)(void);
+  void (*after)(void);
+  double work; /* octets or commands in one measurement */
+  double best; /* of it a second */
+};
+
+enum { MAX_ROWS = 96 };
+static struct row rows[MAX_ROWS];
+static unsigned row_count;
+
+static void add_content(const struct content *content, const char *what, size_t piece,
+                        void (*run)(const struct content *, size_t))
+{
+  struct row *row = &rows[row_count++];
+  need(row_count <= MAX_ROWS, "too many rows");
+  (void)snprintf(row->name, sizeof row->name, "%s/%s/%u", content->name, what, (unsigned)piece);
+  row->run = run;
+  row->content = content;
+  row->piece = piece;
+  row->work = (double)content->size * passes;
+}
+
+static void add_commands(const char *what, void (*before)(void), void (*run)(void), void (*after)(void))
+{
+  struct row *row = &rows[row_count++];
+  need(row_count <= MAX_ROWS, "too many rows");
+  (void)snprintf(row->name, sizeof row->name, "commands/%s", what);
+  row->before = before;
+  row->commands = run;
+  row->after = after;
+  row->work = (double)COMMANDS * SESSIONS;
+}
+
+static void measure(const struct row *row)
+{
+  if (row->run != NULL) {
+    row->run(row->content, row->piece);
+  } else {
+    row->commands();
+  }
+}
+
+static void time_row(struct row *row)
+{
+  struct timespec from;
+  struct timespec to;
+  if (row->before != NULL) {
+    row->before();
+  }
+  (void)clock_gettime(CLOCK_MONOTONIC, &from);
+  measure(row);
+  (void)clock_gettime(CLOCK_MONOTONIC, &to);
+  if (row->after != NULL) {
+    row->after();
+  }
+  double seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+  double speed = row->work / seconds;
+  row->best = speed > row->best ? speed : row->best;
+}
+
+static void count_row(const struct row *row)
+{
+  if (row->before != NULL) {
+    row->before();
+  }
+  CALLGRIND_ZERO_STATS;
+  measure(row);
+  CALLGRIND_DUMP_STATS_AT(row->name);
+  if (row->after != NULL) {
+    row->after();
+  }
+  printf("%s\t%.0f\n", row->name, row->work);
+}
+
+static void print_sizes(void)
+{
+  ehlo_server_config config;
+  need(ehlo_server_config_init(&config, sizeof config) == EHLO_OK, "no config");
+  config.hostname = ehlo_span_of("mx.example.com");
+  printf("session/default\t%zu\n", ehlo_server_size(&config));
+  memset(config.offer, 0, sizeof config.offer);
+  config.max_command_line = EHLO_MIN_COMMAND_LINE;
+  config.output_size = EHLO_MIN_OUTPUT_SIZE;
+  config.max_pending = 1;
+  config.pending_text = EHLO_MIN_PENDING_TEXT;
+  config.hello_size = 0;
+  printf("session/smallest\t%zu\n", ehlo_server_size(&config));
+}
+
+int main(int argc, char **argv)
+{
+  if (argc > 1 && strcmp(argv[1], "sizes") == 0) {
+    print_sizes();
+    return 0;
+  }
+  passes = RUNNING_ON_VALGRIND ? COUNTED_PASSES : PASSES;
+  char base64[80];
+  memset(base64, '*', 76);
+  memcpy(base64 + 76, "\r\n", 3);
+  struct content contents[] = {make_content("base64", base64), make_text("text"),
+                               make_content("dotted", "..***************************************************\r\n"),
+                               make_content("dots", "..\r\n"), make_content("newlines", "\r\n")};
+  for (unsigned i = 0; i < sizeof contents / sizeof *contents; i++) {
+    add_content(&contents[i], "memcpy", LARGE, run_memcpy);
+    add_content(&contents[i], "memchr", LARGE, run_memchr);
+    add_content(&contents[i], "scalar", LARGE, run_scalar);
+    add_content(&contents[i], "decode", LARGE, run_decode);
+    add_content(&contents[i], "decode", SEGMENT, run_decode);
+    add_content(&contents[i], "encode", LARGE, run_encode);
+    add_content(&contents[i], "server", LARGE, run_server);
+    add_content(&contents[i], "server", SEGMENT, run_server);
+  }
+  make_session();
+  add_commands("grammar", NULL, run_grammar, NULL);
+  add_commands("server", open_servers, run_pipelined, check_servers);
+  add_commands("server-line-by-line", open_servers, run_line_by_line, check_servers);
+
+  if (RUNNING_ON_VALGRIND) {
+    for (unsigned i = 0; i < row_count; i++) {
+      count_row(&rows[i]);
+    }
+    return 0;
+  }
+  for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned i = 0; i < row_count; i++) {
+      time_row(&rows[i]);
+    }
+  }
+  for (unsigned i = 0; i < row_count; i++) {
+    printf("%s\t%.0f\n", rows[i].name, rows[i].best);
+  }
+  return 0;
+}

@@ -1,0 +1,122 @@
+"""report.py: makes the table of run.sh, or with --gate holds the counts to goals.tsv."""
+import pathlib
+import re
+import subprocess
+import sys
+
+BUILDS = {'auto': 'best', 'sse2': 'SSE2', 'none': 'portable'}
+KINDS = {'base64': '76-column base64', 'text': 'text, 51 a line', 'dotted': 'all lines dotted',
+         'dots': 'nothing but "..CRLF"', 'newlines': 'nothing but CRLF'}
+CONTENT = [('memcpy/65536', 'memcpy to 64 KiB'), ('memchr/65536', "memchr('\\n') line by line"),
+           ('scalar/65536', 'scalar machine, minimal'), ('decode/65536', 'ehlo_dot_decode, 64 KiB'),
+           ('decode/1460', 'ehlo_dot_decode, 1,460'), ('server/65536', 'whole server, 64 KiB'),
+           ('server/1460', 'whole server, 1,460'), ('encode/65536', 'ehlo_dot_encode, 64 KiB')]
+COMMANDS = [('commands/grammar', 'the grammar alone'), ('commands/server', 'whole server, pipelined'),
+            ('commands/server-line-by-line', 'whole server, a line at a time')]
+
+
+def table(path):
+    """name -> number, from lines of the two."""
+    return {name: float(number) for name, number in
+            (line.split('\t') for line in path.read_text().splitlines())}
+
+
+def counted(build, simd):
+    """name -> instructions for one octet or command, from callgrind's dumps."""
+    work = table(build / f'work-{simd}')
+    counts = {}
+    for dump in build.glob(f'callgrind-{simd}*'):
+        text = dump.read_text()
+        name = re.search(r'^desc: Trigger: Client Request: (\S+)', text, re.M)
+        if name:
+            counts[name[1]] = int(re.search(r'^(?:totals|summary): (\d+)', text, re.M)[1]) / work[name[1]]
+    missing = set(work) - set(counts)
+    if missing:
+        raise SystemExit(f'callgrind counted nothing for {", ".join(sorted(missing))}')
+    return counts
+
+
+def sections(path):
+    """text (with constants) and writable data of a program, or the sums over a library's objects."""
+    lines = subprocess.run(['size', str(path)], check=True, capture_output=True, text=True).stdout.splitlines()[1:]
+    rows = [[int(number) for number in line.split()[:3]] for line in lines]
+    return sum(row[0] for row in rows), sum(row[1] + row[2] for row in rows)
+
+
+def sizes(build):
+    values = table(build / 'sizes')
+    library_text, library_data = sections(build / 'small/lib/libehlo.a')
+    program_text, _ = sections(build / 'receiver')
+    base_text, _ = sections(build / 'no-receiver')
+    values['code/library'] = library_text
+    values['code/receiver'] = program_text - base_text
+    values['code/writable-data'] = library_data
+    return values
+
+
+def print_content(counts, speeds):
+    for kind, title in KINDS.items():
+        print(f'\n{title:32}' + ''.join(f'{name:>32}' for name in BUILDS.values()))
+        print(f'{"":32}' + '     GB/s  x memchr x memcpy ins/o' * len(BUILDS))
+        for row, label in CONTENT:
+            line = f'  {label:30}'
+            for simd in BUILDS:
+                speed = speeds[simd][f'{kind}/{row}']
+                memchr = speeds[simd][f'{kind}/memchr/65536']
+                memcpy = speeds[simd][f'{kind}/memcpy/65536']
+                line += (f'{speed / 1e9:9.2f} {speed / memchr:9.2f} {speed / memcpy:8.2f}'
+                         f' {counts[simd][f"{kind}/{row}"]:5.2f}')
+            print(line)
+
+
+def print_commands(counts, speeds):
+    print(f'\n{"commands: 1,050 octets, 13 of them":40}' + ''.join(f'{name:>32}' for name in BUILDS.values()))
+    print(f'{"":40}' + '        instructions  million/s  ' * len(BUILDS))
+    for row, label in COMMANDS:
+        print(f'  {label:38}' + ''.join(
+            f'{counts[simd][row]:20.0f} {speeds[simd][row] / 1e6:10.2f}  ' for simd in BUILDS))
+
+
+def print_sizes(values):
+    print('\noctets')
+    for name, label in [('session/default', 'a session of the default config'),
+                        ('session/smallest', 'a session of the smallest legal config'),
+                        ('code/library', 'the library, -Os: code and constants of its objects'),
+                        ('code/receiver', '  of these in a receiving program, --gc-sections'),
+                        ('code/writable-data', '  writable data')]:
+        print(f'  {label:52}{values[name]:8.0f}')
+
+
+def gate(counts, values):
+    missed = checked = 0
+    goals = pathlib.Path(__file__).with_name('goals.tsv')
+    for line in goals.read_text().splitlines():
+        if not line or line.startswith('#'):
+            continue
+        name, build, ceiling = line.split('\t')
+        number = values[name] if build == '-' else counts[build][name]
+        checked += 1
+        if number > float(ceiling):
+            missed += 1
+            print(f'{name} ({BUILDS.get(build, "any build")}): {number:.2f}, goal {ceiling}')
+    print(f'{checked - missed} passed, {missed} failed')
+    return 1 if missed else 0
+
+
+def main():
+    arguments = [argument for argument in sys.argv[1:] if argument != '--gate']
+    build = pathlib.Path(arguments[0])
+    counts = {simd: counted(build, simd) for simd in BUILDS}
+    values = sizes(build)
+    if '--gate' in sys.argv:
+        return gate(counts, values)
+    speeds = {simd: table(build / f'speed-{simd}') for simd in BUILDS}
+    print_content(counts, speeds)
+    print_commands(counts, speeds)
+    print_sizes(values)
+    print('\nGB/s: the best of interleaved rounds, of value as ratios; ins/o: instructions an octet, by callgrind.')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

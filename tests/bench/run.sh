@@ -1,0 +1,51 @@
+#!/bin/sh
+# run.sh: what the library costs, in one table. sh tests/bench/run.sh [--gate] [BUILD-DIRECTORY]
+#
+# Builds the library three times (the processor's best vector unit, SSE2 alone, portable C) and once for size, with the compiler's
+# -O2 and -Os, and runs bench.c with each: by the clock, in the same process as memcpy, a memchr walk and the smallest scalar
+# machine, and by callgrind, whose counts of instructions are exact and repeat. Nothing that is timed is ever asserted.
+#
+# --gate: no clock; the counts and sizes are held to the goals in goals.tsv, and the end is 1 if one is missed.
+set -eu
+cd "$(dirname "$0")/../.."
+gate=
+if [ "${1-}" = --gate ]; then
+  gate=--gate
+  shift
+fi
+build=${1:-${EHLO_BUILD:-$PWD/build-tests}/bench}
+mkdir -p "$build"
+build=$(cd "$build" && pwd)
+
+# library NAME MESON-OPTION...: builds $build/NAME/lib/libehlo.a.
+library() {
+  directory=$build/$1
+  shift
+  rm -rf "$directory"
+  meson setup "$directory" -Dbuildtype=plain -Ddefault_library=static -Dexamples=false -Dtests=false "$@" \
+    >"$directory.log" 2>&1 && meson compile -C "$directory" >>"$directory.log" 2>&1 || {
+    cat "$directory.log" >&2
+    exit 1
+  }
+}
+
+for simd in auto sse2 none; do
+  library $simd -Doptimization=2 -Dsimd=$simd -Dc_args=-g
+  cc -std=c11 -O2 -g -Iinclude tests/bench/bench.c "$build/$simd/lib/libehlo.a" -o "$build/bench-$simd"
+  rm -f "$build/callgrind-$simd".*
+  valgrind -q --tool=callgrind --callgrind-out-file="$build/callgrind-$simd" "$build/bench-$simd" >"$build/work-$simd"
+  if [ -z "$gate" ]; then
+    "$build/bench-$simd" >"$build/speed-$simd"
+  fi
+done
+"$build/bench-auto" sizes >"$build/sizes"
+
+# What of the library a receiving host carries in its program: all it needs but libc, less what the program weighs by itself.
+library small -Doptimization=s -Dc_args='-ffunction-sections -fdata-sections'
+link() {
+  cc -std=c11 -Os -Iinclude -ffreestanding -ffunction-sections -nostdlib -static -Wl,--gc-sections -Wl,-e,host_main \
+    -Wl,--build-id=none "$@"
+}
+link tests/bench/receiver.c "$build/small/lib/libehlo.a" -o "$build/receiver"
+link -DWITHOUT_LIBRARY tests/bench/receiver.c -o "$build/no-receiver"
+python3 tests/bench/report.py $gate "$build"
