@@ -1,11 +1,13 @@
 /* scan.c: vector search. Floor: bytes.
  *
- * The content kernels all compute the same mask. For each octet x of a block, with the octet before it and the one after
- * it taken by loads that overlap by one:
+ * The content kernels all compute the same. For each octet x of a block, with the octet before it and the one after it
+ * taken by loads that overlap by one:
  *
- *     event = ((x is LF) differs from (before is CR)) and strict, or (x is LF) and (after is a dot)
+ *     dots = (x is LF) and (before is CR) and (after is a dot)
+ *     bare = (x is LF) differs from (before is CR), if strict
  *
- * In well-formed content without leading dots that is zero everywhere, line endings included.
+ * In well-formed content without leading dots both are zero everywhere, line endings included. The masks of a block are
+ * only made where one is not.
  */
 #include "scan.h"
 
@@ -24,27 +26,50 @@
 
 /* ---- portable ---- */
 
-static int is_event(const unsigned char *at, int strict)
+/* Octet by octet: for a piece that is shorter than a block. */
+static int scan_octets(int strict, const unsigned char *data, size_t at, size_t to, struct scan_events *events)
 {
-  int lf = *at == '\n';
-  return (strict && lf != (at[-1] == '\r')) || (lf && at[1] == '.');
+  events->block = at;
+  events->dots = 0;
+  events->bare = 0;
+  for (uint64_t bit = 1; at < to; at++, bit <<= 1) {
+    int lf = data[at] == '\n';
+    int after_cr = data[at - 1] == '\r';
+    events->dots |= lf && after_cr && data[at + 1] == '.' ? bit : 0;
+    events->bare |= strict && lf != after_cr ? bit : 0;
+  }
+  return (events->dots | events->bare) != 0;
 }
 
-/* Octet by octet: for the ends that no block covers. */
-static size_t scan_octets(int strict, const unsigned char *base, size_t at, size_t size, uint32_t *events, size_t count)
-{
-  for (; at < size; at++) {
-    if (is_event(base + at, strict)) {
-      events[count++] = (uint32_t)at;
-    }
-  }
-  return count;
-}
+/* All of a search but what is the kernel's own: `masks_of` makes the masks of a block and tells whether there is anything in
+ * them, `has_events` tells it at less cost, and may be wrong where it says yes. Where one block has events the next often
+ * has too, so the first is not asked first. The last block is looked at once more, shifted back to the end; what it shares with the
+ * one before is cut off. */
+#define SEARCH(masks_of, has_events, strictly)                                                       \
+  for (size_t first = at; to - at >= SCAN_BLOCK; at += SCAN_BLOCK) {                                 \
+    if ((at == first || has_events(data + at, strictly)) && masks_of(data + at, strictly, events)) { \
+      events->block = at;                                                                            \
+      return 1;                                                                                      \
+    }                                                                                                \
+  }                                                                                                  \
+  if (to <= SCAN_BLOCK) {                                                                            \
+    return scan_octets(strict, data, at, to, events);                                                \
+  }                                                                                                  \
+  if (at == to || !masks_of(data + to - SCAN_BLOCK, strictly, events)) {                             \
+    return 0;                                                                                        \
+  }                                                                                                  \
+  events->block = at;                                                                                \
+  events->dots >>= SCAN_BLOCK - (to - at);                                                           \
+  events->bare >>= SCAN_BLOCK - (to - at);                                                           \
+  return (events->dots | events->bare) != 0
+
+/* For kernels whose masks_of is quick to see that there is nothing. */
+#define MAY_HAVE_EVENTS(data, strictly) 1
 
 typedef uint64_t word;
 #define EVERY(octet) ((word)0x0101010101010101U * (octet))
 
-static word load_word(const unsigned char *at)
+static inline word load_word(const unsigned char *at)
 {
   word value;
   memcpy(&value, at, sizeof value);
@@ -53,104 +78,137 @@ static word load_word(const unsigned char *at)
 
 /* The high bit of each octet of the result is set where the octet differs from the pattern's; exact, no carry between
  * octets. The other bits are noise. */
-static word differs(word value, word pattern)
+static inline word differs(word value, word pattern)
 {
   value ^= pattern;
   return ((value & EVERY(0x7F)) + EVERY(0x7F)) | value;
 }
 
-/* Words of eight octets; the result is only tested for zero, so the order of octets in a word does not matter. */
-static size_t scan_portable(int strict, const unsigned char *base, size_t size, uint32_t *events, size_t room,
-                            size_t *count)
+static inline word not_lf(const unsigned char *at)
+{
+  return differs(load_word(at), EVERY('\n'));
+}
+
+static inline word not_after_cr(const unsigned char *at)
+{
+  return differs(load_word(at - 1), EVERY('\r'));
+}
+
+static inline word not_before_dot(const unsigned char *at)
+{
+  return differs(load_word(at + 1), EVERY('.'));
+}
+
+/* Brings the high bits of a word's octets together, that of the first in memory lowest. Each product of one bit of the word and
+ * one of the factor falls on a place of its own, so nothing carries. */
+static inline uint64_t mask8(word bits)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  return (((bits & EVERY(0x80)) >> 7) * 0x8040201008040201U) >> 56;
+#else
+  return (((bits & EVERY(0x80)) >> 7) * 0x0102040810204080U) >> 56;
+#endif
+}
+
+static inline int has_events8(const unsigned char *data, word strictly)
+{
+  word bare = 0;
+  word no_dots = EVERY(0x80);
+  for (unsigned i = 0; i < SCAN_BLOCK; i += 8) {
+    word other = not_lf(data + i);
+    bare |= other ^ not_after_cr(data + i);
+    no_dots &= other | not_before_dot(data + i);
+  }
+  return ((bare & strictly) | (~no_dots & EVERY(0x80))) != 0;
+}
+
+static inline int masks8(const unsigned char *data, word strictly, struct scan_events *events)
+{
+  word bare = 0;
+  uint64_t dots = 0;
+  for (unsigned i = 0; i < SCAN_BLOCK; i += 8) {
+    word lf = load_word(data + i) ^ EVERY('\n');
+    word after_cr = load_word(data + i - 1) ^ EVERY('\r');
+    word before_dot = load_word(data + i + 1) ^ EVERY('.');
+    bare |= differs(lf, 0) ^ differs(after_cr, 0);
+    /* An octet is zero where all three are what they are compared with. */
+    dots |= mask8(~differs(lf | after_cr | before_dot, 0)) << i;
+  }
+  events->dots = dots;
+  events->bare = 0;
+  for (unsigned i = 0; (bare & strictly) != 0 && i < SCAN_BLOCK; i += 8) {
+    events->bare |= mask8((not_lf(data + i) ^ not_after_cr(data + i)) & strictly) << i;
+  }
+  return (dots | events->bare) != 0;
+}
+
+static int scan_portable(int strict, const unsigned char *data, size_t at, size_t to, struct scan_events *events)
 {
   word strictly = strict ? EVERY(0x80) : 0;
-  size_t at = 0;
-  size_t found = 0;
-  while (size - at >= sizeof(word)) {
-    word not_lf = differs(load_word(base + at), EVERY('\n'));
-    word not_after_cr = differs(load_word(base + at - 1), EVERY('\r'));
-    word not_before_dot = differs(load_word(base + at + 1), EVERY('.'));
-    if ((((not_lf ^ not_after_cr) & strictly) | (~(not_lf | not_before_dot) & EVERY(0x80))) != 0) {
-      if (room - found < sizeof(word)) {
-        break;
-      }
-      found = scan_octets(strict, base, at, at + sizeof(word), events, found);
-    }
-    at += sizeof(word);
-  }
-  if (size - at < sizeof(word) && room - found >= sizeof(word)) {
-    found = scan_octets(strict, base, at, size, events, found);
-    at = size;
-  }
-  *count = found;
-  return at;
+  SEARCH(masks8, has_events8, strictly);
 }
 
 /* ---- vectors ---- */
 
-#if defined(HAVE_SSE2) || defined(HAVE_NEON)
-/* Appends the positions of the bits of a mask. */
-static size_t append(uint64_t mask, size_t at, uint32_t *events, size_t count)
-{
-  while (mask != 0) {
-    events[count++] = (uint32_t)(at + (size_t)__builtin_ctzll(mask));
-    mask &= mask - 1;
-  }
-  return count;
-}
-#endif
-
 #ifdef HAVE_SSE2
-static __m128i load16(const unsigned char *at)
+static inline __m128i load16(const unsigned char *at)
 {
   return _mm_loadu_si128((const __m128i *)(const void *)at);
 }
 
-static __m128i events16(const unsigned char *at, __m128i strictly)
+static inline __m128i is_lf(const unsigned char *at)
 {
-  __m128i lf = _mm_cmpeq_epi8(load16(at), _mm_set1_epi8('\n'));
-  __m128i after_cr = _mm_cmpeq_epi8(load16(at - 1), _mm_set1_epi8('\r'));
-  __m128i before_dot = _mm_cmpeq_epi8(load16(at + 1), _mm_set1_epi8('.'));
-  return _mm_or_si128(_mm_and_si128(_mm_xor_si128(lf, after_cr), strictly), _mm_and_si128(lf, before_dot));
+  return _mm_cmpeq_epi8(load16(at), _mm_set1_epi8('\n'));
 }
 
-static uint64_t mask16(__m128i events)
+static inline __m128i is_after_cr(const unsigned char *at)
 {
-  return (uint64_t)(unsigned)_mm_movemask_epi8(events);
+  return _mm_cmpeq_epi8(load16(at - 1), _mm_set1_epi8('\r'));
 }
 
-static size_t scan_sse2(int strict, const unsigned char *base, size_t size, uint32_t *events, size_t room,
-                        size_t *count)
+static inline __m128i is_before_dot(const unsigned char *at)
+{
+  return _mm_cmpeq_epi8(load16(at + 1), _mm_set1_epi8('.'));
+}
+
+static inline __m128i any16(const unsigned char *at, __m128i strictly)
+{
+  __m128i lf = is_lf(at);
+  return _mm_or_si128(_mm_and_si128(_mm_xor_si128(lf, is_after_cr(at)), strictly),
+                      _mm_and_si128(lf, is_before_dot(at)));
+}
+
+static inline uint64_t mask16(__m128i octets)
+{
+  return (uint64_t)(unsigned)_mm_movemask_epi8(octets);
+}
+
+static inline int has_events16(const unsigned char *data, __m128i strictly)
+{
+  __m128i low = _mm_or_si128(any16(data, strictly), any16(data + 16, strictly));
+  __m128i high = _mm_or_si128(any16(data + 32, strictly), any16(data + 48, strictly));
+  return mask16(_mm_or_si128(low, high)) != 0;
+}
+
+static inline int masks16(const unsigned char *data, __m128i strictly, struct scan_events *events)
+{
+  uint64_t dots = 0;
+  uint64_t bare = 0;
+  for (unsigned i = 0; i < SCAN_BLOCK; i += 16) {
+    __m128i lf = is_lf(data + i);
+    __m128i after_cr = is_after_cr(data + i);
+    dots |= mask16(_mm_and_si128(_mm_and_si128(lf, after_cr), is_before_dot(data + i))) << i;
+    bare |= mask16(_mm_and_si128(_mm_xor_si128(lf, after_cr), strictly)) << i;
+  }
+  events->dots = dots;
+  events->bare = bare;
+  return (dots | bare) != 0;
+}
+
+static int scan_sse2(int strict, const unsigned char *data, size_t at, size_t to, struct scan_events *events)
 {
   __m128i strictly = _mm_set1_epi8((char)(strict ? -1 : 0));
-  size_t at = 0;
-  size_t found = 0;
-  while (size - at >= 64 && room - found >= 64) {
-    __m128i a = events16(base + at, strictly);
-    __m128i b = events16(base + at + 16, strictly);
-    __m128i c = events16(base + at + 32, strictly);
-    __m128i d = events16(base + at + 48, strictly);
-    if (mask16(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))) != 0) {
-      found = append(mask16(a) | mask16(b) << 16 | mask16(c) << 32 | mask16(d) << 48, at, events, found);
-    }
-    at += 64;
-  }
-  while (size - at >= 16 && room - found >= 16) {
-    found = append(mask16(events16(base + at, strictly)), at, events, found);
-    at += 16;
-  }
-  if (size - at < 16 && room - found >= 16) {
-    if (size >= 16) {
-      /* The last block once more, shifted back to the end; what it shares with the one before is cut off. */
-      uint64_t mask = mask16(events16(base + size - 16, strictly));
-      found = append(mask >> (16 - (size - at)), at, events, found);
-    } else {
-      found = scan_octets(strict, base, at, size, events, found);
-    }
-    at = size;
-  }
-  *count = found;
-  return at;
+  SEARCH(masks16, has_events16, strictly);
 }
 #endif
 
@@ -162,52 +220,40 @@ AVX2 static inline __m256i load32(const unsigned char *at)
   return _mm256_loadu_si256((const __m256i *)(const void *)at);
 }
 
-AVX2 static inline __m256i events32(const unsigned char *at, __m256i strictly)
+AVX2 static inline uint64_t mask64(__m256i low, __m256i high)
+{
+  return (uint64_t)(uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+}
+
+AVX2 static inline void octets32(const unsigned char *at, __m256i strictly, __m256i *dots, __m256i *bare)
 {
   __m256i lf = _mm256_cmpeq_epi8(load32(at), _mm256_set1_epi8('\n'));
   __m256i after_cr = _mm256_cmpeq_epi8(load32(at - 1), _mm256_set1_epi8('\r'));
   __m256i before_dot = _mm256_cmpeq_epi8(load32(at + 1), _mm256_set1_epi8('.'));
-  return _mm256_or_si256(_mm256_and_si256(_mm256_xor_si256(lf, after_cr), strictly), _mm256_and_si256(lf, before_dot));
+  *dots = _mm256_and_si256(_mm256_and_si256(lf, after_cr), before_dot);
+  *bare = _mm256_and_si256(_mm256_xor_si256(lf, after_cr), strictly);
 }
 
-AVX2 static inline uint64_t mask32(__m256i events)
+/* There are registers enough to keep what was found until it is known that masks are to be made of it. */
+AVX2 static inline int masks32(const unsigned char *data, __m256i strictly, struct scan_events *events)
 {
-  return (uint64_t)(uint32_t)_mm256_movemask_epi8(events);
+  __m256i dots[2];
+  __m256i bare[2];
+  octets32(data, strictly, &dots[0], &bare[0]);
+  octets32(data + 32, strictly, &dots[1], &bare[1]);
+  __m256i any = _mm256_or_si256(_mm256_or_si256(dots[0], dots[1]), _mm256_or_si256(bare[0], bare[1]));
+  if (_mm256_testz_si256(any, any)) {
+    return 0;
+  }
+  events->dots = mask64(dots[0], dots[1]);
+  events->bare = mask64(bare[0], bare[1]);
+  return 1;
 }
 
-AVX2 static size_t scan_avx2(int strict, const unsigned char *base, size_t size, uint32_t *events, size_t room,
-                             size_t *count)
+AVX2 static int scan_avx2(int strict, const unsigned char *data, size_t at, size_t to, struct scan_events *events)
 {
   __m256i strictly = _mm256_set1_epi8((char)(strict ? -1 : 0));
-  size_t at = 0;
-  size_t found = 0;
-  while (size - at >= 128 && room - found >= 128) {
-    __m256i a = events32(base + at, strictly);
-    __m256i b = events32(base + at + 32, strictly);
-    __m256i c = events32(base + at + 64, strictly);
-    __m256i d = events32(base + at + 96, strictly);
-    __m256i any = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
-    if (!_mm256_testz_si256(any, any)) {
-      found = append(mask32(a) | mask32(b) << 32, at, events, found);
-      found = append(mask32(c) | mask32(d) << 32, at + 64, events, found);
-    }
-    at += 128;
-  }
-  while (size - at >= 32 && room - found >= 32) {
-    found = append(mask32(events32(base + at, strictly)), at, events, found);
-    at += 32;
-  }
-  if (size - at < 32 && room - found >= 32) {
-    if (size >= 32) {
-      uint64_t mask = mask32(events32(base + size - 32, strictly));
-      found = append(mask >> (32 - (size - at)), at, events, found);
-    } else {
-      found = scan_octets(strict, base, at, size, events, found);
-    }
-    at = size;
-  }
-  *count = found;
-  return at;
+  SEARCH(masks32, MAY_HAVE_EVENTS, strictly);
 }
 
 /* Asked by hand: the compiler's own helper keeps what it finds in a variable. */
@@ -235,49 +281,48 @@ static int have_avx2(void)
 #endif
 
 #ifdef HAVE_NEON
-static uint8x16_t events16(const unsigned char *at, uint8x16_t strictly)
+static inline void octets16(const unsigned char *at, uint8x16_t strictly, uint8x16_t *dots, uint8x16_t *bare)
 {
   uint8x16_t lf = vceqq_u8(vld1q_u8(at), vdupq_n_u8('\n'));
   uint8x16_t after_cr = vceqq_u8(vld1q_u8(at - 1), vdupq_n_u8('\r'));
   uint8x16_t before_dot = vceqq_u8(vld1q_u8(at + 1), vdupq_n_u8('.'));
-  return vorrq_u8(vandq_u8(veorq_u8(lf, after_cr), strictly), vandq_u8(lf, before_dot));
+  *dots = vandq_u8(vandq_u8(lf, after_cr), before_dot);
+  *bare = vandq_u8(veorq_u8(lf, after_cr), strictly);
 }
 
-static size_t scan_neon(int strict, const unsigned char *base, size_t size, uint32_t *events, size_t room,
-                        size_t *count)
+/* One bit an octet: each keeps its own bit, and three rounds of pairwise sums bring eight into one. */
+static inline uint64_t mask64(const uint8x16_t *octets)
+{
+  static const uint8_t own_bits[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  uint8x16_t bits = vld1q_u8(own_bits);
+  uint8x16_t low = vpaddq_u8(vandq_u8(octets[0], bits), vandq_u8(octets[1], bits));
+  uint8x16_t high = vpaddq_u8(vandq_u8(octets[2], bits), vandq_u8(octets[3], bits));
+  uint8x16_t sums = vpaddq_u8(low, high);
+  sums = vpaddq_u8(sums, sums);
+  return vgetq_lane_u64(vreinterpretq_u64_u8(sums), 0);
+}
+
+static inline int masks16(const unsigned char *data, uint8x16_t strictly, struct scan_events *events)
+{
+  uint8x16_t dots[4];
+  uint8x16_t bare[4];
+  uint8x16_t any = vdupq_n_u8(0);
+  for (unsigned i = 0; i < 4; i++) {
+    octets16(data + 16 * i, strictly, &dots[i], &bare[i]);
+    any = vorrq_u8(any, vorrq_u8(dots[i], bare[i]));
+  }
+  if (vmaxvq_u8(any) == 0) {
+    return 0;
+  }
+  events->dots = mask64(dots);
+  events->bare = mask64(bare);
+  return 1;
+}
+
+static int scan_neon(int strict, const unsigned char *data, size_t at, size_t to, struct scan_events *events)
 {
   uint8x16_t strictly = vdupq_n_u8(strict ? 0xFF : 0);
-  size_t at = 0;
-  size_t found = 0;
-  while (size - at >= 64 && room - found >= 64) {
-    uint8x16_t a = events16(base + at, strictly);
-    uint8x16_t b = events16(base + at + 16, strictly);
-    uint8x16_t c = events16(base + at + 32, strictly);
-    uint8x16_t d = events16(base + at + 48, strictly);
-    if (vmaxvq_u8(vorrq_u8(vorrq_u8(a, b), vorrq_u8(c, d))) != 0) {
-      /* One bit an octet: each keeps its own bit, and three rounds of pairwise sums bring eight into one. */
-      static const uint8_t own_bits[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-      uint8x16_t bits = vld1q_u8(own_bits);
-      uint8x16_t low = vpaddq_u8(vandq_u8(a, bits), vandq_u8(b, bits));
-      uint8x16_t high = vpaddq_u8(vandq_u8(c, bits), vandq_u8(d, bits));
-      uint8x16_t sums = vpaddq_u8(low, high);
-      sums = vpaddq_u8(sums, sums);
-      found = append(vgetq_lane_u64(vreinterpretq_u64_u8(sums), 0), at, events, found);
-    }
-    at += 64;
-  }
-  while (size - at >= 16 && room - found >= 16) {
-    if (vmaxvq_u8(events16(base + at, strictly)) != 0) {
-      found = scan_octets(strict, base, at, at + 16, events, found);
-    }
-    at += 16;
-  }
-  if (size - at < 16 && room - found >= 16) {
-    found = scan_octets(strict, base, at, size, events, found);
-    at = size;
-  }
-  *count = found;
-  return at;
+  SEARCH(masks16, MAY_HAVE_EVENTS, strictly);
 }
 #endif
 
@@ -294,20 +339,20 @@ unsigned ehlo_scan_kernel(void)
 #endif
 }
 
-size_t ehlo_scan_content(unsigned kernel, int strict, const unsigned char *data, size_t from, size_t to,
-                         uint32_t *events, size_t room, size_t *count)
+int ehlo_scan_content(unsigned kernel, int strict, const unsigned char *data, size_t at, size_t to,
+                      struct scan_events *events)
 {
   switch (kernel) {
 #ifdef HAVE_AVX2
-  case KERNEL_AVX2: return from + scan_avx2(strict, data + from, to - from, events, room, count);
+  case KERNEL_AVX2: return scan_avx2(strict, data, at, to, events);
 #endif
 #ifdef HAVE_SSE2
-  case KERNEL_SSE2: return from + scan_sse2(strict, data + from, to - from, events, room, count);
+  case KERNEL_SSE2: return scan_sse2(strict, data, at, to, events);
 #endif
 #ifdef HAVE_NEON
-  case KERNEL_NEON: return from + scan_neon(strict, data + from, to - from, events, room, count);
+  case KERNEL_NEON: return scan_neon(strict, data, at, to, events);
 #endif
-  default: return from + scan_portable(strict, data + from, to - from, events, room, count);
+  default: return scan_portable(strict, data, at, to, events);
   }
 }
 
@@ -321,15 +366,24 @@ static unsigned seen_in(unsigned char octet)
   return (octet < 32 && octet != '\t') || octet == 127 ? SEEN_CONTROL : 0;
 }
 
+#ifdef HAVE_SSE2
+/* Where the octets are not 32 to 126: one more than each, as a signed number, is then not above 32. */
+static unsigned others16(__m128i x)
+{
+  return (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(_mm_set1_epi8(33), _mm_add_epi8(x, _mm_set1_epi8(1))));
+}
+#endif
+
 size_t ehlo_scan_line(const unsigned char *data, size_t size, unsigned *seen)
 {
   size_t at = 0;
 #ifdef HAVE_SSE2
+  while (size - at >= 32 && (others16(load16(data + at)) | others16(load16(data + at + 16))) == 0) {
+    at += 32;
+  }
   for (; size - at >= 16; at += 16) {
     __m128i x = load16(data + at);
-    /* Nothing but 32 to 126 in the block? One more than each, as a signed number, is then above 32. */
-    __m128i other = _mm_cmpgt_epi8(_mm_set1_epi8(33), _mm_add_epi8(x, _mm_set1_epi8(1)));
-    unsigned others = (unsigned)_mm_movemask_epi8(other);
+    unsigned others = others16(x);
     if (others == 0) {
       continue;
     }

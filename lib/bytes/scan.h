@@ -15,18 +15,21 @@ enum { KERNEL_PORTABLE = 0, KERNEL_SSE2 = 1, KERNEL_AVX2 = 2, KERNEL_NEON = 3 };
  * is the same all the time. */
 unsigned ehlo_scan_kernel(void);
 
-/* The most events that one block of any kernel can give. */
-enum { SCAN_BLOCK = 128 };
+/* Octets in a block of the search, one bit of a mask each. */
+enum { SCAN_BLOCK = 64 };
 
-/* Finds the events in data[from, to): the positions p where data[p] is LF and data[p + 1] is a dot, and, if `strict`, those where
- * it is LF but data[p - 1] is not CR, or is not LF though data[p - 1] is CR. Reads data[from - 1] to data[to]; all those must be
- * readable. If not strict, an LF before a dot need not follow a CR; the caller looks.
- *
- * Writes positions, ascending, to events[0, *count). `room` is at least SCAN_BLOCK; the search stops when less than a block's
- * worth is left. to - from must fit 32 bits; positions are relative to `from`. Returns where it stopped: `to`, or
- * less; everything before that has been looked at. */
-size_t ehlo_scan_content(unsigned kernel, int strict, const unsigned char *data, size_t from, size_t to,
-                         uint32_t *events, size_t room, size_t *count);
+/* What the search finds in a block: bit i of each mask for the octet at block + i. */
+struct scan_events {
+  size_t block;
+  uint64_t dots; /* the LF of a CRLF before a dot */
+  uint64_t bare; /* the octet that shows a bare newline: an LF not behind a CR, or another octet behind a CR */
+};
+
+/* Finds the next events in data[at, to); those of `bare` only if `strict`. Looks at octets within data[0, to], so there must be one
+ * at `to`, and `at` is at least 1. Returns 1, and the first block that has events; go on SCAN_BLOCK octets behind its begin.
+ * Returns 0 if there are none. */
+int ehlo_scan_content(unsigned kernel, int strict, const unsigned char *data, size_t at, size_t to,
+                      struct scan_events *events);
 
 /* What else stood in a line. */
 enum {

@@ -94,34 +94,22 @@ static int enhanced_fits(const ehlo_enhanced *enhanced, uint32_t code)
          enhanced->detail <= 999;
 }
 
-/* The digits of a number below 1,000. */
-static size_t digits(unsigned number)
-{
-  return number > 99 ? 3 : number > 9 ? 2 : 1;
-}
-
+/* Writes a number below 1,000. */
 static char *write_digits(char *to, unsigned number)
 {
+  if (number < 10) {
+    *to = (char)('0' + number);
+    return to + 1;
+  }
   if (number > 99) {
     *to++ = (char)('0' + number / 100);
   }
-  if (number > 9) {
-    *to++ = (char)('0' + number / 10 % 10);
-  }
+  *to++ = (char)('0' + number / 10 % 10);
   *to++ = (char)('0' + number % 10);
   return to;
 }
 
-size_t ehlo_reply_length(ehlo_enhanced enhanced, size_t text)
-{
-  size_t length = 4 + text + 2;
-  if (enhanced.status_class != 0) {
-    length += 2 + digits(enhanced.subject) + 1 + digits(enhanced.detail) + 1;
-  }
-  return length;
-}
-
-char *ehlo_reply_write(char *to, unsigned code, int last, ehlo_enhanced enhanced, ehlo_span text)
+void ehlo_reply_write(char *to, unsigned code, int last, ehlo_enhanced enhanced, ehlo_span text)
 {
   to = write_digits(to, code);
   *to++ = last ? ' ' : '-';
@@ -138,7 +126,6 @@ char *ehlo_reply_write(char *to, unsigned code, int last, ehlo_enhanced enhanced
     to += text.len;
   }
   memcpy(to, "\r\n", 2);
-  return to + 2;
 }
 
 /* One Reply-line as above. textstring = 1*(%d09 / %d32-126), and UTF-8 where RFC 6531 3.7.4 allows it. The space behind
@@ -166,7 +153,7 @@ int ehlo_format_reply_line(uint32_t code, uint32_t last, const ehlo_enhanced *en
   if (skip_text(span_begin(text), span_end(text), CLASS_TEXT, flags, &seen) != span_end(text)) {
     return EHLO_ERR_TEXT;
   }
-  size_t needed = ehlo_reply_length(has_enhanced ? *enhanced : none, text.len);
+  size_t needed = reply_length(has_enhanced ? *enhanced : none, text.len);
   if (needed > REPLY_LINE_MAX) {
     return EHLO_ERR_TOO_LONG;
   }

@@ -134,9 +134,10 @@ _Static_assert(sizeof parameter_offsets == (EHLO_PARAMETER_COUNT + 1) * sizeof(u
 uint32_t ehlo_parameter_find(ehlo_span keyword)
 {
   for (uint32_t id = 1; id < EHLO_PARAMETER_COUNT; id++) {
-    size_t len = (size_t)(parameter_offsets[id + 1] - parameter_offsets[id]) - 1;
-    if (len == keyword.len &&
-        ehlo_span_equal_nocase(keyword, span_of((const char *)&parameter_pool + parameter_offsets[id], len))) {
+    const char *name = (const char *)&parameter_pool + parameter_offsets[id];
+    size_t length = (size_t)(parameter_offsets[id + 1] - parameter_offsets[id]) - 1;
+    if (keyword.len == length && (keyword.ptr[0] | 0x20) == (name[0] | 0x20) &&
+        ehlo_span_equal_nocase(keyword, span_of(name, length))) {
       return id;
     }
   }
@@ -152,14 +153,19 @@ const struct reply_row ehlo_replies[REPLY_ROWS] = {
 #undef REPLY
 };
 
+/* Each row as the line that goes out: "250 -.1.0 Sender okay" and CRLF. The class of the enhanced code is the first digit
+ * of the code; that digit cannot be cut out here. */
+#define BEFORE_TEXT(code, subject, detail) #code " -." #subject "." #detail " "
+
 struct reply_pool {
-#define REPLY(id, code, subject, detail, text) char PASTE(at_, id)[sizeof text];
+#define REPLY(id, code, subject, detail, text) \
+  char PASTE(at_, id)[sizeof BEFORE_TEXT(code, subject, detail) text "\r\n"];
 #include "replies.def"
 #undef REPLY
 };
 
 static const struct reply_pool reply_pool = {
-#define REPLY(id, code, subject, detail, text) text,
+#define REPLY(id, code, subject, detail, text) BEFORE_TEXT(code, subject, detail) text "\r\n",
 #include "replies.def"
 #undef REPLY
 };
@@ -170,10 +176,22 @@ static const uint16_t reply_offsets[] = {
 #undef REPLY
     sizeof(struct reply_pool)};
 
-ehlo_span ehlo_reply_text(unsigned row)
+static const uint8_t reply_texts[] = {
+#define REPLY(id, code, subject, detail, text) sizeof BEFORE_TEXT(code, subject, detail) - 1,
+#include "replies.def"
+#undef REPLY
+};
+
+ehlo_span ehlo_reply_row_line(unsigned row)
 {
   return span_of((const char *)&reply_pool + reply_offsets[row],
                  (size_t)(reply_offsets[row + 1] - reply_offsets[row]) - 1);
+}
+
+ehlo_span ehlo_reply_text(unsigned row)
+{
+  ehlo_span line = ehlo_reply_row_line(row);
+  return span_of(line.ptr + reply_texts[row], line.len - reply_texts[row] - 2);
 }
 
 unsigned ehlo_reply_find(unsigned code)
@@ -222,8 +240,8 @@ uint32_t ehlo_verb_find(ehlo_span word)
   for (uint32_t verb = EHLO_VERB_HELO; verb < EHLO_VERB_COUNT; verb++) {
     const char *name = (const char *)&verb_pool + verb_offsets[verb];
     if (head == head_number(name)) {
-      ehlo_span rest = ehlo_span_of(name + 4);
-      return ehlo_span_equal_nocase(span_from(word, 4), rest) ? verb : (uint32_t)EHLO_VERB_UNKNOWN;
+      int same = word.len == 4 ? name[4] == '\0' : ehlo_span_equal_nocase(span_from(word, 4), ehlo_span_of(name + 4));
+      return same ? verb : (uint32_t)EHLO_VERB_UNKNOWN;
     }
   }
   return EHLO_VERB_UNKNOWN;

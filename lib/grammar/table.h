@@ -77,6 +77,10 @@ uint32_t ehlo_parameter_find(ehlo_span keyword);
 /* The default row for a code: the first in the table that has it; REPLY_ROWS if none. */
 unsigned ehlo_reply_find(unsigned code);
 
+/* A row as a whole last line, enhanced code and CRLF included; but for the class of the enhanced code, the octet at 4, which is
+ * to be the same as the first. Static. */
+ehlo_span ehlo_reply_row_line(unsigned row);
+
 /* The text of a row. Static. */
 ehlo_span ehlo_reply_text(unsigned row);
 

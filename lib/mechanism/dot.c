@@ -8,7 +8,7 @@
  * A CR at the end of a piece is withheld, since only the next octet tells whether it is content; so is the dot
  * that begins a line, until it is known whether it ends the content or was stuffed.
  */
-#include "ehlo/content.h"
+#include "dot.h"
 
 #include "../bytes/scan.h"
 
@@ -25,16 +25,15 @@ enum {
 /* Spans that one step can add at most: a withheld CR and two runs; and what the loops keep free for that. */
 enum { SPANS_FREE = 4, SPANS_MIN = 8 };
 
-/* How much is searched at once: positions fit 32 bits with room to spare. */
-enum { SEARCH_MAX = 1 << 30 };
+/* The search leaves three octets: behind the last event are a dot and, if it ends the content, CRLF. */
+enum { SEARCH_MIN = 4 };
 
 /* A piece on its way through the machine. */
 struct piece {
   const unsigned char *data;
   size_t size;
-  size_t at; /* the next octet */
-  size_t
-      run; /* where the content that is not handed out yet begins; it ends at `at`, or earlier if something is withheld */
+  size_t at;  /* the next octet */
+  size_t run; /* where the content that is not handed out yet begins; it ends at `at`, or before what is withheld */
   ehlo_span *spans;
   size_t max;
   size_t count;
@@ -45,12 +44,17 @@ static const char dot_octet[] = ".";
 static const char line_end[] = "\r\n";
 static const char last_line[] = ".\r\n";
 
-void ehlo_dot_init(ehlo_dot *dot, uint32_t flags)
+void ehlo_dot_begin(ehlo_dot *dot, uint32_t flags, unsigned kernel)
 {
   dot->state = LINE;
   dot->flags = (uint8_t)flags;
-  dot->kernel = (uint8_t)ehlo_scan_kernel();
+  dot->kernel = (uint8_t)kernel;
   dot->reserved = 0;
+}
+
+void ehlo_dot_init(ehlo_dot *dot, uint32_t flags)
+{
+  ehlo_dot_begin(dot, flags, ehlo_scan_kernel());
 }
 
 static void add(struct piece *piece, const void *ptr, size_t len)
@@ -83,6 +87,11 @@ static void finish(const ehlo_dot *dot, struct piece *piece)
 {
   int withheld = (dot->state == CR || dot->state == DOT_CR) && piece->at > piece->run;
   cut(piece, piece->at - (withheld ? 1 : 0), piece->at);
+}
+
+static unsigned lowest_bit(uint64_t mask)
+{
+  return (unsigned)__builtin_ctzll(mask);
 }
 
 static int strict(const ehlo_dot *dot)
@@ -144,66 +153,80 @@ static int decode_octet(ehlo_dot *dot, struct piece *piece)
   return EHLO_DOT_MORE;
 }
 
-/* Handles the event at p, behind which the search had found nothing before. The stream is in TEXT behind p - 1 as far as
- * dots go. Returns as decode_octet, with the machine's state and `at` where the search may go on. */
-static int decode_event(ehlo_dot *dot, struct piece *piece, size_t p)
+/* Can the search go on from here? What it looks at must lie in this piece, and a dot at the start of a line must be behind. */
+static int can_search(const ehlo_dot *dot, const struct piece *piece)
 {
-  const unsigned char *data = piece->data;
-  if (data[p] != '\n') {
-    piece->at = p;
-    dot->state = CR;
-    return EHLO_ERR_BARE_NEWLINE;
-  }
-  if (data[p - 1] != '\r') {
-    if (!strict(dot)) {
-      return EHLO_DOT_MORE;
-    }
-    piece->at = p;
-    dot->state = TEXT;
-    return EHLO_ERR_BARE_NEWLINE;
-  }
-  cut(piece, p + 1, p + 2);
-  piece->at = p + 2;
-  if (piece->size - piece->at < 2) {
-    dot->state = DOT;
-    return EHLO_DOT_MORE;
-  }
-  if (data[p + 2] == '\r' && data[p + 3] == '\n') {
-    piece->at = piece->run = p + 4;
-    dot->state = END;
-    return EHLO_DOT_END;
-  }
-  dot->state = TEXT;
+  return piece->at > 0 && piece->size - piece->at >= SEARCH_MIN &&
+         (dot->state == TEXT || dot->state == CR || (dot->state == LINE && piece->data[piece->at] != '.'));
+}
+
+/* What came before the first bare newline of a block. */
+static uint64_t before_bare(const struct scan_events *events)
+{
+  return events->bare == 0 ? events->dots : events->dots & ((events->bare & (0U - events->bare)) - 1);
+}
+
+/* Stops the search at the first bare newline of a block: at the octet that shows it. */
+static int stop_at_bare(ehlo_dot *dot, struct piece *piece, const struct scan_events *events)
+{
+  piece->at = events->block + lowest_bit(events->bare);
+  dot->state = piece->data[piece->at - 1] == '\r' ? CR : TEXT;
+  return EHLO_ERR_BARE_NEWLINE;
+}
+
+/* The search stops at `at`, which is in a line. */
+static int stop_in_line(ehlo_dot *dot, struct piece *piece, size_t at)
+{
+  piece->at = at;
+  dot->state = at > piece->run && piece->data[at - 1] == '\r' ? CR : TEXT;
   return EHLO_DOT_MORE;
 }
 
-/* Takes what can be taken of a piece by searching: from TEXT, with an octet of this piece behind. Returns as
- * decode_octet. On EHLO_DOT_MORE either the spans are full, or less than two octets are left, or the state is no
- * longer TEXT. */
+/* Takes what can be taken of a piece by searching; the last octets are left, so that those behind an event are there. Returns as
+ * decode_octet. */
 static int decode_run(ehlo_dot *dot, struct piece *piece)
 {
-  uint32_t events[2 * SCAN_BLOCK];
-  while (dot->state == TEXT && piece->size - piece->at >= 2 && piece->max - piece->count >= SPANS_FREE) {
-    size_t from = piece->at;
-    size_t to = piece->size - from > SEARCH_MAX ? from + SEARCH_MAX : piece->size - 1;
-    size_t found;
-    size_t end = ehlo_scan_content(dot->kernel, strict(dot), piece->data, from, to, events, 2 * SCAN_BLOCK, &found);
-    for (size_t i = 0; i < found; i++) {
-      size_t p = from + events[i];
-      int status = p < piece->at ? EHLO_DOT_MORE : decode_event(dot, piece, p);
-      if (status != EHLO_DOT_MORE) {
-        return status;
-      }
-      if (piece->max - piece->count < SPANS_FREE || dot->state != TEXT) {
-        return EHLO_DOT_MORE;
+  const unsigned char *data = piece->data;
+  const size_t to = piece->size - (SEARCH_MIN - 1);
+  struct scan_events events;
+  for (size_t at = piece->at; ehlo_scan_content(dot->kernel, strict(dot), data, at, to, &events);) {
+    /* Where lines are short this loop is all there is; what it changes is kept out of memory until its end. */
+    const unsigned char *behind_block = data + events.block + 1;
+    const unsigned char *run = data + piece->run;
+    ehlo_span *span = piece->spans + piece->count;
+    const ehlo_span *first = span;
+    const ehlo_span *limit = piece->spans + piece->max - SPANS_FREE;
+    uint64_t dots = before_bare(&events);
+    while (dots != 0) {
+      const unsigned char *found = behind_block + lowest_bit(dots);
+      dots &= dots - 1;
+      span->ptr = (const char *)run;
+      span->len = (size_t)(found - run);
+      span++;
+      run = found + 1;
+      if ((found[1] == '\r' && found[2] == '\n') || span > limit) {
+        break;
       }
     }
-    if (piece->at < end) {
-      piece->at = end;
-      dot->state = piece->data[end - 1] == '\r' ? CR : TEXT;
+    piece->count = (size_t)(span - piece->spans);
+    piece->run = (size_t)(run - data);
+    if (span > first && run[0] == '\r' && run[1] == '\n') {
+      piece->at = piece->run += 2;
+      dot->state = END;
+      return EHLO_DOT_END;
     }
+    if (span > limit) {
+      return stop_in_line(dot, piece, piece->run);
+    }
+    if (events.bare != 0) {
+      return stop_at_bare(dot, piece, &events);
+    }
+    if (to - events.block <= SCAN_BLOCK) {
+      break;
+    }
+    at = events.block + SCAN_BLOCK;
   }
-  return EHLO_DOT_MORE;
+  return stop_in_line(dot, piece, piece->run > to ? piece->run : to);
 }
 
 int ehlo_dot_decode(ehlo_dot *dot, const void *data, size_t size, size_t *consumed, ehlo_span *spans, size_t max,
@@ -215,7 +238,7 @@ int ehlo_dot_decode(ehlo_dot *dot, const void *data, size_t size, size_t *consum
   struct piece piece = {data, size, 0, 0, spans, max, 0};
   int status = dot->state == END ? EHLO_ERR_STATE : EHLO_DOT_MORE;
   while (status == EHLO_DOT_MORE && piece.at < size && max - piece.count >= SPANS_FREE) {
-    if (dot->state == TEXT && piece.at > 0 && size - piece.at >= 2) {
+    if (can_search(dot, &piece)) {
       status = decode_run(dot, &piece);
     } else {
       status = decode_octet(dot, &piece);
@@ -261,35 +284,32 @@ static int encode_octet(ehlo_dot *dot, struct piece *piece)
   return EHLO_OK;
 }
 
-/* As decode_run, the other way. */
+/* As decode_run, the other way. A run ends behind the dot that is to be stuffed and the next begins before it, so that the
+ * same octet is sent twice. */
 static int encode_run(ehlo_dot *dot, struct piece *piece)
 {
-  uint32_t events[2 * SCAN_BLOCK];
-  while (dot->state == TEXT && piece->size - piece->at >= 2 && piece->max - piece->count >= SPANS_FREE) {
-    size_t from = piece->at;
-    size_t to = piece->size - from > SEARCH_MAX ? from + SEARCH_MAX : piece->size - 1;
-    size_t found;
-    size_t end = ehlo_scan_content(dot->kernel, strict(dot), piece->data, from, to, events, 2 * SCAN_BLOCK, &found);
-    for (size_t i = 0; i < found && piece->max - piece->count >= SPANS_FREE; i++) {
-      size_t p = from + events[i];
-      int after_cr = piece->data[p - 1] == '\r';
-      int lf = piece->data[p] == '\n';
-      if (strict(dot) && lf != after_cr) {
-        piece->at = p;
-        dot->state = after_cr ? CR : TEXT;
-        return EHLO_ERR_BARE_NEWLINE;
-      }
-      if (lf && after_cr) {
-        stuff(piece, p + 1);
-        piece->at = p + 2;
+  const unsigned char *data = piece->data;
+  const size_t to = piece->size - (SEARCH_MIN - 1);
+  size_t behind = 0;
+  struct scan_events events;
+  for (size_t at = piece->at; ehlo_scan_content(dot->kernel, strict(dot), data, at, to, &events);) {
+    for (uint64_t dots = before_bare(&events); dots != 0; dots &= dots - 1) {
+      behind = events.block + lowest_bit(dots) + 2;
+      add(piece, data + piece->run, behind - piece->run);
+      piece->run = behind - 1;
+      if (piece->max - piece->count < SPANS_FREE) {
+        return stop_in_line(dot, piece, behind);
       }
     }
-    if (piece->max - piece->count >= SPANS_FREE && piece->at < end) {
-      piece->at = end;
-      dot->state = piece->data[end - 1] == '\r' ? CR : TEXT;
+    if (events.bare != 0) {
+      return stop_at_bare(dot, piece, &events);
     }
+    if (to - events.block <= SCAN_BLOCK) {
+      break;
+    }
+    at = events.block + SCAN_BLOCK;
   }
-  return EHLO_OK;
+  return stop_in_line(dot, piece, behind > to ? behind : to);
 }
 
 int ehlo_dot_encode(ehlo_dot *dot, const void *data, size_t size, size_t *consumed, ehlo_span *spans, size_t max,
@@ -301,7 +321,7 @@ int ehlo_dot_encode(ehlo_dot *dot, const void *data, size_t size, size_t *consum
   struct piece piece = {data, size, 0, 0, spans, max, 0};
   int status = dot->state == END ? EHLO_ERR_STATE : EHLO_OK;
   while (status == EHLO_OK && piece.at < size && max - piece.count >= SPANS_FREE) {
-    if (dot->state == TEXT && piece.at > 0 && size - piece.at >= 2) {
+    if (can_search(dot, &piece)) {
       status = encode_run(dot, &piece);
     } else {
       status = encode_octet(dot, &piece);

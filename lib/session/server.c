@@ -158,7 +158,7 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->hello_verb = EHLO_VERB_NONE;
   server->mail_verb = EHLO_VERB_NONE;
   server->output.size = config->output_size;
-  ehlo_dot_init(&server->dot, 0);
+  ehlo_dot_init(&server->dot, 0); /* asks the processor, once */
   *out = server;
   return EHLO_OK;
 }
@@ -239,7 +239,10 @@ int ehlo_server_emit(ehlo_server *server, ehlo_event *event)
 
 void ehlo_server_violation(ehlo_server *server, uint32_t kind, uint32_t verb, ehlo_span octets)
 {
-  ehlo_event event = {.type = EHLO_EVENT_VIOLATION, .as.violation = {kind, verb, octets}};
+  ehlo_event event;
+  event.type = EHLO_EVENT_VIOLATION;
+  event.ticket = 0;
+  event.as.violation = (ehlo_event_violation){kind, verb, octets};
   ehlo_server_emit(server, &event);
 }
 
@@ -294,15 +297,15 @@ int ehlo_server_close(ehlo_server *server, uint32_t reason)
 }
 
 /* An error counts against the peer, unless it is the host's verdict on a message. */
-static void count_error(ehlo_server *server, const struct slot *slot)
+static void count_error(ehlo_server *server, uint32_t verb)
 {
-  if (slot->code < 500 || slot->verb == EHLO_VERB_MESSAGE || slot->verb == EHLO_VERB_RESULT ||
-      slot->verb == EHLO_VERB_CONNECT || server->state == STATE_CLOSED) {
+  if (verb == EHLO_VERB_MESSAGE || verb == EHLO_VERB_RESULT || verb == EHLO_VERB_CONNECT ||
+      server->state == STATE_CLOSED) {
     return;
   }
   server->errors++;
   if (server->max_errors != 0 && server->errors >= server->max_errors) {
-    ehlo_server_violation(server, EHLO_VIOLATION_TOO_MANY_ERRORS, slot->verb, span_of("", 0));
+    ehlo_server_violation(server, EHLO_VIOLATION_TOO_MANY_ERRORS, verb, span_of("", 0));
     if (server->state != STATE_CLOSED && ehlo_server_close(server, EHLO_END_SHUTDOWN)) {
       ehlo_server_say(server, EHLO_VERB_NONE, REPLY_TOO_MANY_ERRORS);
     }
@@ -322,47 +325,78 @@ static int front_is_ready(const ehlo_server *server)
   return (front->state == SLOT_ANSWERED || front->unparked < front->parked) && ehlo_server_has_room(server);
 }
 
+/* Tells the host of a reply. */
+static void emit_reply(ehlo_server *server, const struct slot *slot)
+{
+  ehlo_event event;
+  event.type = EHLO_EVENT_REPLY;
+  event.ticket = 0;
+  event.as.reply.verb = slot->verb;
+  event.as.reply.code = slot->code;
+  event.as.reply.enhanced = slot->enhanced;
+  event.as.reply.asked = slot->asked ? slot->ticket : 0;
+  event.as.reply.ordinal = 0;
+  if (slot->verb == EHLO_VERB_RCPT && slot->code < 300) {
+    event.as.reply.ordinal = server->recipients;
+  } else if (slot->verb == EHLO_VERB_RESULT) {
+    event.as.reply.ordinal = server->results_replied;
+  }
+  ehlo_server_emit(server, &event);
+}
+
+/* What follows from a reply, whose slot was at the index `first`; it may be used anew in here. */
+static void proceed(ehlo_server *server, const struct slot *done, uint32_t first)
+{
+  uint32_t verb = done->verb;
+  int error = done->code >= 500;
+  if (done->code == 421) {
+    if (server->state != STATE_CLOSED) {
+      (void)ehlo_server_close(server, EHLO_END_SHUTDOWN);
+    }
+  } else if (done->verb == EHLO_VERB_MESSAGE || done->verb == EHLO_VERB_RESULT) {
+    if (ehlo_content_proceed(server, done)) {
+      /* The same answer again, for the next recipient: the slot goes back to the front. */
+      struct slot *slot = server_slot(server, first);
+      slot->state = SLOT_ANSWERED;
+      slot->begun = 0;
+      slot->unparked = 0;
+      server->first = first;
+      server->count++;
+    }
+  } else {
+    ehlo_command_proceed(server, done);
+  }
+  if (error) {
+    count_error(server, verb);
+  }
+}
+
 /* Takes written answers off the queue and lets their commands proceed. */
 static void settle(ehlo_server *server)
 {
-  while (front_is_ready(server)) {
+  for (;;) {
     struct slot *front = server_front(server);
-    ehlo_slot_write(server, front);
-    if (front->state != SLOT_WRITTEN) {
+    if (front == NULL) {
       return;
     }
-    struct slot done = *front;
-    int accepted_rcpt = done.verb == EHLO_VERB_RCPT && done.code < 300;
-    ehlo_event event = {.type = EHLO_EVENT_REPLY, .as.reply = {done.verb, done.code, done.enhanced, 0, 0}};
-    event.as.reply.asked = done.asked ? done.ticket : 0;
-    event.as.reply.ordinal = accepted_rcpt                   ? server->recipients
-                             : done.verb == EHLO_VERB_RESULT ? server->results_replied
-                                                             : 0;
-    /* Off the queue first: what the host does in its handler must not find it. */
-    uint32_t index = server->first;
-    server->first = index + 1 < server->max_pending ? index + 1 : 0;
+    if (front->state != SLOT_WRITTEN) {
+      if (!front_is_ready(server)) {
+        return;
+      }
+      ehlo_slot_write(server, front);
+      if (front->state != SLOT_WRITTEN) {
+        return;
+      }
+    }
+    /* Off the queue first: what the host does in its handler must not find it. The slot itself stays as it is until
+     * another is opened. */
+    uint32_t first = server->first;
+    server->first = first + 1 < server->max_pending ? first + 1 : 0;
     server->count--;
-    ehlo_server_emit(server, &event);
-    if (server->fatal) {
-      continue;
+    emit_reply(server, front);
+    if (!server->fatal) {
+      proceed(server, front, first);
     }
-    if (done.code == 421) {
-      if (server->state != STATE_CLOSED) {
-        ehlo_server_close(server, EHLO_END_SHUTDOWN);
-      }
-    } else if (done.verb == EHLO_VERB_MESSAGE || done.verb == EHLO_VERB_RESULT) {
-      if (ehlo_content_proceed(server, &done)) {
-        /* The same answer again, for the next recipient. */
-        front->state = SLOT_ANSWERED;
-        front->begun = front->capability = 0;
-        front->unparked = 0;
-        server->first = index;
-        server->count++;
-      }
-    } else {
-      ehlo_command_proceed(server, &done);
-    }
-    count_error(server, &done);
   }
 }
 
@@ -444,7 +478,7 @@ static void finish_eof(ehlo_server *server)
 {
   int busy = server->count > 0 || server->line.held || server->state == STATE_VERDICT;
   if (server->ended && !busy && server->state != STATE_CLOSED) {
-    ehlo_server_close(server, EHLO_END_LOST);
+    (void)ehlo_server_close(server, EHLO_END_LOST);
   }
 }
 
@@ -557,8 +591,8 @@ int ehlo_server_eof(ehlo_server *server)
     return result;
   }
   server->ended = 1;
-  if (server->state == STATE_CONTENT) {
-    ehlo_server_close(server, EHLO_END_LOST);
+  if (server->state == STATE_CONTENT && (server->found & FOUND_END) == 0) {
+    (void)ehlo_server_close(server, EHLO_END_LOST);
   }
   run(server, NULL, 0);
   finish_eof(server);

@@ -20,13 +20,13 @@
 #ifndef EHLO_SESSION_SERVER_H
 #define EHLO_SESSION_SERVER_H
 
-#include "ehlo/content.h"
 #include "ehlo/server.h"
 
 #include "../bytes/line.h"
 #include "../bytes/output.h"
 #include "../grammar/table.h"
 #include "../mechanism/capability.h"
+#include "../mechanism/dot.h"
 
 /* All states of a session. */
 enum state {
@@ -42,6 +42,10 @@ enum state {
   STATE_TURN,     /* TURN was accepted */
   STATE_CLOSED    /* over; a last reply may still be on its way */
 };
+
+/* What content can come to behind the last BODY. If that paused the content, it waits for the resume, as it would have if it had come in
+ * a piece of its own. */
+enum { FOUND_TOO_BIG = 1, FOUND_BARE_NEWLINE = 2, FOUND_END = 4 };
 
 enum slot_state { SLOT_ASKED, SLOT_DEFERRED, SLOT_ANSWERED, SLOT_WRITTEN };
 
@@ -129,6 +133,7 @@ struct ehlo_server {
   uint8_t doomed;   /* a handler failed: everything in it is answered 451 */
   uint8_t paused;   /* BODY was deferred */
   uint8_t draining; /* content is read but no longer handed out */
+  uint8_t found;    /* FOUND_ bits: what the content has come to and was not dealt with, for BODY is paused */
   uint8_t fate;     /* EHLO_END_ reason that content earned by itself (too big, bare newline), else 0 */
   uint32_t recipients;
   uint32_t results_asked;   /* LMTP */
@@ -136,7 +141,7 @@ struct ehlo_server {
   uint32_t results_good;
   uint64_t octets;
 
-  ehlo_dot dot;
+  ehlo_dot dot; /* its kernel is known from init on */
   struct line line;
   struct output output;
 };

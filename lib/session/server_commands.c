@@ -131,12 +131,22 @@ static size_t skip_spaces(ehlo_span *rest)
   return count;
 }
 
+/* Does the text begin with the word, which is in lower case? */
+static int is_word(const char *text, ehlo_span word)
+{
+  size_t at = 0;
+  while (at < word.len && octet_lower((unsigned char)text[at]) == (unsigned char)word.ptr[at]) {
+    at++;
+  }
+  return at == word.len;
+}
+
 /* Reads "FROM:" or "TO:", the path, and where the parameters begin (RFC 5321 3.3, 4.1.1.2, 4.1.1.3). Returns 1 if it may
  * pass. */
 static int read_envelope(ehlo_server *server, uint32_t verb, ehlo_span argument, ehlo_path *path, ehlo_span *parameters)
 {
-  ehlo_span keyword = verb == EHLO_VERB_RCPT ? span_of("TO:", 3) : span_of("FROM:", 5);
-  if (argument.len < keyword.len || !ehlo_span_equal_nocase(span_of(argument.ptr, keyword.len), keyword)) {
+  ehlo_span keyword = verb == EHLO_VERB_RCPT ? span_of("to:", 3) : span_of("from:", 5);
+  if (argument.len < keyword.len || !is_word(argument.ptr, keyword)) {
     return 0;
   }
   ehlo_span rest = span_from(argument, keyword.len);
@@ -247,7 +257,8 @@ static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument)
 
 static void rcpt(ehlo_server *server, ehlo_span argument)
 {
-  ehlo_event event = {.type = EHLO_EVENT_RCPT};
+  ehlo_event event;
+  event.type = EHLO_EVENT_RCPT;
   ehlo_event_rcpt *envelope = &event.as.rcpt;
   if (!read_envelope(server, EHLO_VERB_RCPT, argument, &envelope->path, &envelope->parameters) ||
       envelope->path.kind == EHLO_PATH_NULL) {
@@ -396,6 +407,10 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
 {
   const struct command_row *row = &ehlo_commands[command->verb];
   int utf8_allowed = server_offers(server, EHLO_EXT_SMTPUTF8) && takes_mailbox(command->verb);
+  *kind = EHLO_VIOLATION_UNKNOWN_VERB;
+  if (foreign(server, command->verb)) {
+    return REPLY_UNKNOWN_COMMAND;
+  }
   *kind = EHLO_VIOLATION_NON_ASCII;
   if ((seen & SEEN_NON_ASCII) != 0 && !utf8_allowed) {
     return REPLY_NON_ASCII;
@@ -479,10 +494,11 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
     refuse(server, EHLO_VERB_LINE, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
     return;
   }
-  if (foreign(server, command.verb)) {
-    command.verb = EHLO_VERB_UNKNOWN;
-  }
-  ehlo_event event = {.type = EHLO_EVENT_COMMAND, .as.command = {command.verb, line}};
+  ehlo_event event;
+  event.type = EHLO_EVENT_COMMAND;
+  event.ticket = 0;
+  event.as.command.verb = command.verb;
+  event.as.command.line = line;
   ehlo_server_emit(server, &event);
   if (server->state == STATE_CLOSED) {
     return;

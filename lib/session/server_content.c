@@ -14,7 +14,8 @@ enum { BODY_SPANS = 64 };
 
 void ehlo_content_begin(ehlo_server *server)
 {
-  ehlo_dot_init(&server->dot, 0);
+  ehlo_dot_begin(&server->dot, 0, server->dot.kernel);
+  server->found = 0;
   struct slot *slot = ehlo_slot_open(server, EHLO_VERB_MESSAGE);
   slot->asked = 1;
   slot->utf8 = server->smtputf8;
@@ -33,8 +34,8 @@ static void drain(ehlo_server *server, unsigned row, uint32_t fate)
   server->draining = 1;
 }
 
-/* Hands out what fits the limit on the size of a message; the rest makes it too big. */
-static void deliver(ehlo_server *server, ehlo_span *spans, size_t count)
+/* Hands out what fits the limit on the size of a message. Returns FOUND_TOO_BIG if there is more. */
+static unsigned deliver(ehlo_server *server, ehlo_span *spans, size_t count)
 {
   uint64_t room = server->max_message_size == 0 ? UINT64_MAX : server->max_message_size - server->octets;
   uint64_t octets = 0;
@@ -42,8 +43,8 @@ static void deliver(ehlo_server *server, ehlo_span *spans, size_t count)
   while (kept < count && octets + spans[kept].len <= room) {
     octets += spans[kept++].len;
   }
-  int too_big = kept < count;
-  if (too_big && octets < room) {
+  int more = kept < count;
+  if (more && octets < room) {
     spans[kept++].len = (size_t)(room - octets);
     octets = room;
   }
@@ -54,31 +55,63 @@ static void deliver(ehlo_server *server, ehlo_span *spans, size_t count)
     server->asking = slot->ticket;
     int failed = ehlo_server_emit(server, &event);
     server->asking = 0;
-    if (server->state == STATE_CLOSED) {
-      return;
-    }
-    if (failed) {
-      drain(server, REPLY_LOCAL_ERROR, 0);
-    } else if (slot->state == SLOT_ANSWERED) {
+    if (server->state != STATE_CLOSED && (failed || slot->state == SLOT_ANSWERED)) {
       drain(server, REPLY_LOCAL_ERROR, 0);
     }
   }
-  if (too_big && !server->draining) {
-    ehlo_server_violation(server, EHLO_VIOLATION_TOO_BIG, EHLO_VERB_MESSAGE, span_of("", 0));
-    if (server->state != STATE_CLOSED) {
-      drain(server, REPLY_TOO_BIG, EHLO_END_TOO_BIG);
-    }
+  return more ? FOUND_TOO_BIG : 0;
+}
+
+static void too_big(ehlo_server *server)
+{
+  ehlo_server_violation(server, EHLO_VIOLATION_TOO_BIG, EHLO_VERB_MESSAGE, span_of("", 0));
+  if (server->state != STATE_CLOSED) {
+    drain(server, REPLY_TOO_BIG, EHLO_END_TOO_BIG);
   }
 }
 
 static void bare_newline(ehlo_server *server)
 {
-  if (server->draining) {
-    return;
-  }
   ehlo_server_violation(server, EHLO_VIOLATION_BARE_NEWLINE, EHLO_VERB_MESSAGE, span_of("", 0));
   if (server->state != STATE_CLOSED && !server->allow_bare_newline) {
     drain(server, REPLY_BARE_NEWLINE_DATA, EHLO_END_BARE_NEWLINE);
+  }
+}
+
+/* The content is complete. What was decided about all of it already goes to everybody who waits for a verdict; else the
+ * message's slot waits for the host, or in LMTP makes room for the recipients'. */
+static void complete(ehlo_server *server)
+{
+  struct slot *slot = server_front(server);
+  int lmtp = server->protocol == EHLO_PROTOCOL_LMTP;
+  if (server->doomed && slot->state != SLOT_ANSWERED) {
+    ehlo_slot_answer(server, slot, REPLY_LOCAL_ERROR);
+  }
+  if (slot->state == SLOT_ANSWERED) {
+    slot->verb = lmtp ? EHLO_VERB_RESULT : EHLO_VERB_MESSAGE;
+    server->results_asked = lmtp ? server->recipients : 1;
+  } else if (lmtp) {
+    server->count = 0;
+  }
+  ehlo_server_enter(server, STATE_VERDICT);
+}
+
+/* Deals with what was found, in the order of the octets, unless the host has paused the content. */
+static void deal(ehlo_server *server)
+{
+  unsigned found = server->found;
+  if (server->paused || found == 0) {
+    return;
+  }
+  server->found = 0;
+  if ((found & FOUND_TOO_BIG) != 0 && !server->draining) {
+    too_big(server);
+  }
+  if ((found & FOUND_BARE_NEWLINE) != 0 && !server->draining && server->state == STATE_CONTENT) {
+    bare_newline(server);
+  }
+  if ((found & FOUND_END) != 0 && server->state == STATE_CONTENT) {
+    complete(server);
   }
 }
 
@@ -86,30 +119,25 @@ int ehlo_content_feed(ehlo_server *server, const unsigned char *data, size_t siz
 {
   ehlo_span spans[BODY_SPANS];
   size_t at = 0;
-  int result = EHLO_DOT_MORE;
-  const struct slot *slot = server_front(server);
-  if (slot->state == SLOT_ANSWERED && !server->draining) {
+  if (server_front(server)->state == SLOT_ANSWERED && !server->draining) {
     drain(server, REPLY_LOCAL_ERROR, 0); /* refused while it was paused */
   }
-  while (at < size && result != EHLO_DOT_END && !server->paused && server->state == STATE_CONTENT) {
+  deal(server);
+  while (at < size && !server->paused && server->state == STATE_CONTENT) {
     size_t used;
     size_t count;
-    result = ehlo_dot_decode(&server->dot, data + at, size - at, &used, spans, BODY_SPANS, &count);
+    int result = ehlo_dot_decode(&server->dot, data + at, size - at, &used, spans, BODY_SPANS, &count);
     at += used;
     if (count > 0 && !server->draining) {
-      deliver(server, spans, count);
+      server->found |= (uint8_t)deliver(server, spans, count);
     }
-    if (result == EHLO_ERR_BARE_NEWLINE && server->state == STATE_CONTENT) {
-      bare_newline(server);
-    }
+    server->found |= result == EHLO_ERR_BARE_NEWLINE ? FOUND_BARE_NEWLINE : 0;
+    server->found |= result == EHLO_DOT_END ? FOUND_END : 0;
+    deal(server);
   }
   *taken = at;
   if (at > 0) {
     server->epoch++;
-  }
-  if (result == EHLO_DOT_END && server->state == STATE_CONTENT) {
-    ehlo_server_enter(server, STATE_VERDICT);
-    return 1;
   }
   return server->state != STATE_CONTENT;
 }
@@ -137,30 +165,17 @@ static void ask_result(ehlo_server *server)
 
 int ehlo_content_verdict(ehlo_server *server)
 {
-  struct slot *front = server_front(server);
   int lmtp = server->protocol == EHLO_PROTOCOL_LMTP;
-  if (!ehlo_server_has_room(server)) {
+  uint32_t owed = lmtp ? server->recipients : 1;
+  if (server->results_asked == owed || (lmtp && server->count == server->max_pending) ||
+      !ehlo_server_has_room(server)) {
     return 0;
   }
-  if (front != NULL && front->verb == EHLO_VERB_MESSAGE && server->results_asked == 0) {
-    if (server->doomed && front->state != SLOT_ANSWERED) {
-      ehlo_slot_answer(server, front, REPLY_LOCAL_ERROR);
-    }
-    if (front->state == SLOT_ANSWERED) {
-      front->verb = lmtp ? EHLO_VERB_RESULT : EHLO_VERB_MESSAGE;
-      server->results_asked = lmtp ? server->recipients : 1;
-      return 1;
-    }
-    if (!lmtp) {
-      ask_message(server);
-      return 1;
-    }
-    server->count = 0;
+  if (lmtp) {
+    ask_result(server);
+  } else {
+    ask_message(server);
   }
-  if (!lmtp || server->results_asked == server->recipients || server->count == server->max_pending) {
-    return 0;
-  }
-  ask_result(server);
   return 1;
 }
 

@@ -82,7 +82,7 @@ static int put_line(ehlo_server *server, struct slot *slot, int last, ehlo_span 
     }
     text = span_of(with_host, writer.length);
   }
-  size_t length = ehlo_reply_length(slot->enhanced, text.len);
+  size_t length = reply_length(slot->enhanced, text.len);
   if (length > output_room(&server->output)) {
     return 0;
   }
@@ -114,7 +114,13 @@ static ehlo_span help_text(const ehlo_server *server, char *buffer)
 static void write_last(ehlo_server *server, struct slot *slot, ehlo_span text)
 {
   int lists = (slot->verb == EHLO_VERB_EHLO || slot->verb == EHLO_VERB_LHLO) && slot->code == 250;
-  uint32_t next = lists ? ehlo_capability_next(server->offered, slot->capability) : EHLO_EXT_COUNT;
+  if (!lists) {
+    if (put_line(server, slot, 1, text)) {
+      slot->state = SLOT_WRITTEN;
+    }
+    return;
+  }
+  uint32_t next = ehlo_capability_next(server->offered, 0);
   if (slot->capability == 0) {
     if (!put_line(server, slot, next == EHLO_EXT_COUNT, text)) {
       return;
@@ -136,12 +142,9 @@ static void write_last(ehlo_server *server, struct slot *slot, ehlo_span text)
   slot->state = SLOT_WRITTEN;
 }
 
-void ehlo_slot_write(ehlo_server *server, struct slot *slot)
+/* Writes the parked lines that are not the last. Returns 1 if none is left. */
+static int write_parked(ehlo_server *server, struct slot *slot)
 {
-  char buffer[REPLY_LINE_MAX];
-  if (slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT) {
-    return; /* refused early: its turn comes at the end of the content */
-  }
   const char *text = (const char *)slot_text(server, slot);
   while (slot->unparked < slot->parked) {
     const char *line = text + slot->unparked;
@@ -150,15 +153,25 @@ void ehlo_slot_write(ehlo_server *server, struct slot *slot)
       break;
     }
     if (!put_line(server, slot, 0, span_between(line, lf))) {
-      return;
+      return 0;
     }
     slot->unparked = (uint16_t)(lf + 1 - text);
   }
-  if (slot->state != SLOT_ANSWERED) {
+  return 1;
+}
+
+void ehlo_slot_write(ehlo_server *server, struct slot *slot)
+{
+  char buffer[REPLY_LINE_MAX];
+  if (slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT) {
+    return; /* refused early: its turn comes at the end of the content */
+  }
+  if ((slot->unparked < slot->parked && !write_parked(server, slot)) || slot->state != SLOT_ANSWERED) {
     return;
   }
   if (slot->row == REPLY_ROWS) {
-    write_last(server, slot, span_of(text + slot->unparked, (size_t)(slot->parked - slot->unparked)));
+    size_t parked = (size_t)(slot->parked - slot->unparked);
+    write_last(server, slot, span_of(slot_text(server, slot) + slot->unparked, parked));
   } else if (slot->row == REPLY_HELP_COMMANDS) {
     write_last(server, slot, help_text(server, buffer));
   } else {
@@ -175,17 +188,41 @@ static void write_if_front(ehlo_server *server, struct slot *slot)
   }
 }
 
+/* Most replies by far are one line of the table as it stands there: a copy does for those. Returns 1 if it was one. */
+static int write_row(ehlo_server *server, struct slot *slot)
+{
+  if (slot != server_front(server) || slot->enhanced.status_class == 0 || slot->begun ||
+      slot->row == REPLY_HELP_COMMANDS || names_host(slot->verb, slot->code) || !ehlo_server_has_room(server) ||
+      (slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT)) {
+    return 0;
+  }
+  ehlo_span line = ehlo_reply_row_line(slot->row);
+  char *tail = (char *)server_part(server, server->output_at) + server->output.tail;
+  memcpy(tail, line.ptr, line.len);
+  tail[4] = tail[0];
+  output_wrote(&server->output, line.len);
+  slot->begun = 1;
+  slot->state = SLOT_WRITTEN;
+  return 1;
+}
+
 void ehlo_slot_answer(ehlo_server *server, struct slot *slot, unsigned row)
 {
-  slot->code = ehlo_replies[row].code;
-  slot->enhanced = (ehlo_enhanced){0, 0, 0};
+  const struct reply_row *reply = &ehlo_replies[row];
+  ehlo_enhanced none = {0, 0, 0};
+  slot->code = reply->code;
+  slot->enhanced = none;
   if (has_enhanced(server, slot->verb, slot->code)) {
-    slot->enhanced = (ehlo_enhanced){slot->code / 100, ehlo_replies[row].subject, ehlo_replies[row].detail};
+    slot->enhanced.status_class = (uint16_t)(slot->code / 100);
+    slot->enhanced.subject = reply->subject;
+    slot->enhanced.detail = reply->detail;
   }
   slot->row = (uint8_t)row;
   slot->parked = slot->unparked = 0;
   slot->state = SLOT_ANSWERED;
-  write_if_front(server, slot);
+  if (!write_row(server, slot)) {
+    write_if_front(server, slot);
+  }
 }
 
 void ehlo_server_say(ehlo_server *server, uint32_t verb, unsigned row)
@@ -289,7 +326,7 @@ static size_t line_length(const ehlo_server *server, const struct slot *slot, ui
   if (!slot->begun && names_host(slot->verb, code)) {
     text += server->hostname_len + (text > 0 ? 1U : 0U);
   }
-  return ehlo_reply_length(enhanced, text);
+  return reply_length(enhanced, text);
 }
 
 /* May this code answer what was asked? */
