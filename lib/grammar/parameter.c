@@ -51,7 +51,7 @@ static int next_parameter(ehlo_span *rest, uint32_t flags, ehlo_parameter *param
   if (parameter->has_value) {
     const unsigned char *value = ++at;
     at = skip_value(at, end);
-    if (at<end && * at> 127) {
+    if (at != end && *at > 127) {
       uint32_t seen = 0;
       at = skip_text(at, end, CLASS_VALUE, flags, &seen);
     }

@@ -31,7 +31,7 @@ size_t ehlo_utf8_sequence(const unsigned char *at, const unsigned char *end)
 
 const unsigned char *ehlo_skip_utf8(const unsigned char *at, const unsigned char *end, unsigned classes, uint32_t *seen)
 {
-  while (at<end && * at> 127) {
+  while (at != end && *at > 127) {
     size_t length = ehlo_utf8_sequence(at, end);
     if (length == 0) {
       break;

@@ -46,7 +46,7 @@ static inline const unsigned char *skip_text(const unsigned char *at, const unsi
                                              uint32_t flags, uint32_t *seen)
 {
   at = skip_octets(at, end, classes);
-  return at<end && * at> 127 && (flags & EHLO_PARSE_UTF8) != 0 ? ehlo_skip_utf8(at, end, classes, seen) : at;
+  return at != end && *at > 127 && (flags & EHLO_PARSE_UTF8) != 0 ? ehlo_skip_utf8(at, end, classes, seen) : at;
 }
 
 #endif

@@ -479,19 +479,25 @@ static void refused_session(ehlo_server *server, uint32_t verb)
   }
 }
 
+/* A line that is no command. */
+static void bad_line(ehlo_server *server, uint32_t kind, ehlo_span line, unsigned row)
+{
+  refuse(server, EHLO_VERB_LINE, kind, line, server->state == STATE_REFUSED ? server->refusal : row);
+}
+
 void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen)
 {
+  ehlo_command command;
   if (result == LINE_TOO_LONG) {
-    refuse(server, EHLO_VERB_LINE, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG);
+    bad_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG);
     return;
   }
   if (result == LINE_BARE_NEWLINE) {
-    refuse(server, EHLO_VERB_LINE, EHLO_VIOLATION_BARE_NEWLINE, line, REPLY_BARE_NEWLINE_LINE);
+    bad_line(server, EHLO_VIOLATION_BARE_NEWLINE, line, REPLY_BARE_NEWLINE_LINE);
     return;
   }
-  ehlo_command command;
   if (ehlo_parse_command(line, &command) != EHLO_OK) {
-    refuse(server, EHLO_VERB_LINE, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
+    bad_line(server, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
     return;
   }
   ehlo_event event;
