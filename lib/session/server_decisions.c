@@ -332,7 +332,7 @@ static size_t line_length(const ehlo_server *server, const struct slot *slot, ui
 /* May this code answer what was asked? */
 static int code_is_legal(const ehlo_server *server, const struct slot *slot, int code)
 {
-  if (code < 200 || code > 559 || (slot->code != 0 && code != slot->code)) {
+  if (code < 200 || code > 559 || code / 10 % 10 > 5 || (slot->code != 0 && code != slot->code)) {
     return 0;
   }
   if (code == 421) {
