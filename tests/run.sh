@@ -120,7 +120,7 @@ configure() {
   export CC="$2"
   shift 2
   rm -rf "$directory"
-  meson setup "$directory" "$top" -Dwerror=true "$@" && ninja -C "$directory"
+  meson setup "$directory" "$top" -Dwerror=true "$@" && ninja -C "$directory" all meson-test-prereq
 }
 
 # suite NAME MESON-TEST-OPTION...: all tests of a build, each counted.
@@ -194,7 +194,7 @@ fuzz_end() {
 
 case $mode in
 bench)
-  exec sh tests/bench/run.sh ;;
+  exec sh tests/bench/run.sh "$build/bench" ;;
 mutate)
   exec python3 tests/mutate/mutate.py --build "$build/mutate" "$@" ;;
 esac
@@ -229,9 +229,7 @@ fi
 
 step 'freestanding: Cortex-M0 and M4, no C library' sh tests/freestanding/run.sh "$build/freestanding"
 
-if [ -e tests/bench/gate.sh ]; then
-  step 'bench: instruction counts' sh tests/bench/gate.sh
-fi
+step 'bench: instructions and sizes' sh tests/bench/gate.sh "$build/bench"
 
 if [ $quick = no ]; then
   step 'interop: real senders' sh tests/interop/run.sh "$build/release"
