@@ -6,6 +6,7 @@ line. A Listener is a loopback port that starts one stdio-server for each connec
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -45,9 +46,9 @@ class Session:
 
     def __init__(self, *options, under=(), **more):
         self.process = subprocess.Popen([*under, PROGRAM, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, bufsize=0, **more)
+                                        stderr=subprocess.PIPE, bufsize=0, start_new_session=True, **more)
         self.output = os.fdopen(os.dup(self.process.stdout.fileno()), 'rb')
-        self.alarm = threading.Timer(PATIENCE, self.process.kill)
+        self.alarm = threading.Timer(PATIENCE, os.killpg, (self.process.pid, signal.SIGKILL))
         self.alarm.start()
         self.greeting = self.reply()
 

@@ -5,12 +5,13 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
-from harness import PROGRAM, Session, Spool
+from harness import PROGRAM, Listener, Session, Spool
 
 HOSTS = ('--hostname', 'mail.example.org', '--domain', 'example.org')
 OPEN = ('EHLO client.example', 'MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>')
@@ -386,6 +387,26 @@ class Tests(unittest.TestCase):
         self.assertEqual(session.reply()[0][0], 421)
         self.assertTrue(2.5 < time.monotonic() - begun < 20)
         self.end(session)
+
+    def test_not_reading(self):
+        """A peer that sends on and on and reads no reply: thrown out after five minutes and ten seconds, so fast"""
+        session = self.session(under=('faketime', '-f', '+0 x100'))
+        with self.assertRaises(BrokenPipeError):
+            session.send(b'NOOP\r\n' * 200000)
+        rest, errors, status = session.end()
+        self.assertLess(len(rest), 100000)
+        self.assertEqual((errors, status), ('', 0))
+
+    def test_last_reply(self):
+        """Octets behind QUIT do not reset the connection: the 221 arrives, and then the end"""
+        with Listener('--spool', self.spool.path, *HOSTS) as listener:
+            with socket.create_connection(('127.0.0.1', listener.port)) as peer:
+                peer.sendall(b'QUIT\r\n' + b'NOOP\r\n' * 100000)
+                peer.shutdown(socket.SHUT_WR)
+                octets = b''
+                while piece := peer.recv(4096):
+                    octets += piece
+        self.assertRegex(octets, rb'\A220 [^\n]*\n221 [^\n]*\n\Z')
 
     def test_valgrind(self):
         """One long session under valgrind: no error, no leak"""
