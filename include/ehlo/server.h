@@ -369,8 +369,8 @@ EHLO_API int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, eh
 
 /* Switches an extension on or off for the next EHLO answer. What the init config had off cannot be switched on
  * (EHLO_ERR_CONFIG): no room was kept for it. Takes effect at once for what is accepted. Returns EHLO_OK,
- * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE while a transaction
- * is open. */
+ * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE while an EHLO
+ * answer is only partly in the output. */
 EHLO_API int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on);
 
 /* The connection is there: asks for the greeting with CONNECT (silence: 220; answers: 2yz is 220, 421, or 4yz or 5yz
@@ -432,13 +432,15 @@ EHLO_API uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch
 
 /* Answers what `ticket` asked. `code` is legal if the event's comment lists its first digit; 421 always is, and closes the
  * session once its turn is sent. `enhanced` ("5.1.1") may be NULL for the default of the code; its class must be the code's first
- * digit; it is left out where none may stand. An empty text gives the default. Text is printable ASCII, HT and SP; UTF-8 in
- * answers to RCPT in an SMTPUTF8 transaction, and to VRFY and EXPN with SMTPUTF8. The line must keep to 512 octets.
+ * digit; it is left out where none may stand. An empty text gives the default. Text is printable ASCII, HT and SP; UTF-8 too in
+ * 251 and 551 to RCPT in an SMTPUTF8 transaction, and in answers to VRFY and EXPN with SMTPUTF8 (RFC 6531 3.7.4). The line must
+ * keep to 512 octets.
  * If the turn of this reply has not come, or there is no room, it is parked, at most `pending_text` octets of it.
  *
  * No event fires; the octets may be queued at once. Outside a handler, call ehlo_server_feed next (want shows FEED).
- * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_TICKET, EHLO_ERR_CODE, EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG (for the
- * line or for parking at all), EHLO_ERR_SPACE (drain, then call again; the ticket stays open). */
+ * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_TICKET, EHLO_ERR_CODE, EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG,
+ * EHLO_ERR_SPACE (it fits neither the output nor `pending_text` now: drain, or wait for its turn, and call again; the ticket
+ * stays open). */
 EHLO_API int ehlo_server_reply(ehlo_server *server, uint32_t ticket, int code, const char *enhanced, ehlo_span text);
 
 /* Adds a line to a long answer, which ehlo_server_reply ends, with the same code and enhanced code. Returns as

@@ -199,8 +199,9 @@ int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on)
   if ((set & ~server->allowed) != 0 || !ehlo_capability_agrees(set, server->protocol)) {
     return EHLO_ERR_CONFIG;
   }
-  if (server_in_transaction(server)) {
-    return EHLO_ERR_STATE;
+  const struct slot *front = server_front(server);
+  if (front != NULL && front->capability > 0) {
+    return EHLO_ERR_STATE; /* the list is being sent just now */
   }
   server->offered = set;
   return EHLO_OK;
@@ -692,7 +693,9 @@ uint32_t ehlo_server_want(const ehlo_server *server)
   uint32_t want = output_waiting(&server->output) > 0 ? EHLO_WANT_WRITE : 0;
   int ready = front_is_ready(server);
   if (server->state == STATE_CLOSED) {
-    return want | (server->count == 0 ? EHLO_WANT_CLOSE : ready ? EHLO_WANT_FEED : 0U);
+    /* After a fatal error no call would take the last reply off the queue; to have written it is enough. */
+    int over = server->count == 0 || (server->fatal && server_front(server)->state == SLOT_WRITTEN);
+    return want | (over ? EHLO_WANT_CLOSE : ready && !server->fatal ? EHLO_WANT_FEED : 0U);
   }
   if (server->state == STATE_TURN) {
     return want | EHLO_WANT_TURN;

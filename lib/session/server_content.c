@@ -18,7 +18,6 @@ void ehlo_content_begin(ehlo_server *server)
   server->found = 0;
   struct slot *slot = ehlo_slot_open(server, EHLO_VERB_MESSAGE);
   slot->asked = 1;
-  slot->utf8 = server->smtputf8;
   ehlo_server_enter(server, STATE_CONTENT);
 }
 
@@ -155,7 +154,6 @@ static void ask_result(ehlo_server *server)
   ehlo_event event = {.type = EHLO_EVENT_RESULT, .as.result = {server->results_asked, server->octets}};
   server->results_asked++;
   struct slot *slot = ehlo_slot_open(server, EHLO_VERB_RESULT);
-  slot->utf8 = server->smtputf8;
   if (server->doomed) {
     ehlo_slot_answer(server, slot, REPLY_LOCAL_ERROR);
   } else {

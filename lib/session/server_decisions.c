@@ -304,8 +304,9 @@ int ehlo_server_cancel(ehlo_server *server)
 
 /* ---- what the host says ---- */
 
-/* Is the text legal in a reply? */
-static int text_is_legal(const struct slot *slot, ehlo_span text)
+/* Is the text legal in a reply? UTF-8 stands only in the answers that quote an address to a client that asked for it: 251 and
+ * 551 in a transaction with SMTPUTF8, and those to VRFY and EXPN with SMTPUTF8 (RFC 6531 3.7.4). */
+static int text_is_legal(const struct slot *slot, int code, ehlo_span text)
 {
   if (span_is(text, CLASS_TEXT)) {
     return 1;
@@ -316,7 +317,8 @@ static int text_is_legal(const struct slot *slot, ehlo_span text)
       return 0;
     }
   }
-  return slot->utf8 && ehlo_utf8_valid(text) == text.len;
+  int quotes_address = slot->verb != EHLO_VERB_RCPT || code == 251 || code == 551;
+  return slot->utf8 && quotes_address && ehlo_utf8_valid(text) == text.len;
 }
 
 /* How many octets the line will take. */
@@ -377,6 +379,9 @@ static int read_enhanced(const ehlo_server *server, const struct slot *slot, int
 /* Parks a line, or finds that it does not fit. */
 static int park(ehlo_server *server, struct slot *slot, int last, ehlo_span text)
 {
+  if (slot->unparked == slot->parked) {
+    slot->unparked = slot->parked = 0;
+  }
   size_t size = text.len + (last ? 0 : 1);
   if (size > server->pending_text - (size_t)slot->parked) {
     return EHLO_ERR_SPACE;
@@ -407,7 +412,7 @@ static int check(const ehlo_server *server, const struct slot *slot, int code, c
       (slot->code != 0 && memcmp(&said->enhanced, &slot->enhanced, sizeof said->enhanced) != 0)) {
     return EHLO_ERR_CODE;
   }
-  if (!text_is_legal(slot, text)) {
+  if (!text_is_legal(slot, code, text)) {
     return EHLO_ERR_TEXT;
   }
   said->text = text;
@@ -457,6 +462,7 @@ static int answer(ehlo_server *server, uint32_t ticket, int code, const char *en
     write_last(server, slot, text);
   } else if (park(server, slot, last, text) != EHLO_OK) {
     before.begun = slot->begun;
+    before.parked = slot->parked;
     before.unparked = slot->unparked;
     *slot = before;
     return EHLO_ERR_SPACE;
