@@ -65,8 +65,10 @@ static int names_host(uint32_t verb, uint32_t code)
 /* Does this reply carry an enhanced code? (RFC 2034 4: not in greetings, answers to hello, and 3yz) */
 static int has_enhanced(const ehlo_server *server, uint32_t verb, uint32_t code)
 {
-  return server_offers(server, EHLO_EXT_ENHANCEDSTATUSCODES) && code / 100 != 3 && verb != EHLO_VERB_CONNECT &&
-         !is_hello(verb);
+  /* LHLO is no greeting to SMTP, but a word like any other. */
+  int greeting = verb == EHLO_VERB_CONNECT || verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO ||
+                 (verb == EHLO_VERB_LHLO && server->protocol == EHLO_PROTOCOL_LMTP);
+  return server_offers(server, EHLO_EXT_ENHANCEDSTATUSCODES) && code / 100 != 3 && !greeting;
 }
 
 /* Appends one line of the front slot's reply to the output. Returns 1, or 0 if there is no room. */
@@ -469,6 +471,9 @@ static int answer(ehlo_server *server, uint32_t ticket, int code, const char *en
   } else if (last) {
     slot->state = SLOT_ANSWERED;
     write_if_front(server, slot);
+  }
+  if (slot->state == SLOT_ANSWERED && slot->verb == EHLO_VERB_MESSAGE) {
+    server->paused = 0; /* what was refused is drained */
   }
   return EHLO_OK;
 }
