@@ -1,0 +1,22 @@
+"""test_quickstart.py: examples/quickstart.sh, from another directory, twice."""
+
+import os
+import subprocess
+import unittest
+
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'examples', 'quickstart.sh')
+
+
+class Quickstart(unittest.TestCase):
+    def test_quickstart(self):
+        """quickstart: shows the dialogue and what was stored, and can be repeated"""
+        for _ in range(2):
+            done = subprocess.run(['sh', SCRIPT], cwd='/', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=600, check=False)
+            shown = [line.strip() for line in done.stdout.decode().splitlines()]
+            self.assertEqual(done.returncode, 0, shown)
+            for line in ('C: MAIL FROM:<ada@client.example>', 'C: DATA', 'END accepted', 'FROM:ada@client.example',
+                         'TO:grace@example.org', 'Subject: Bytes in, message out', '.like this'):
+                self.assertEqual(shown.count(line), 1, (line, shown))
+            self.assertLess(len(shown), 60)
+            self.assertLessEqual(max(map(len, shown)), 132)
