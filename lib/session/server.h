@@ -1,7 +1,7 @@
 /* server.h: the receiving machine, inside. Floor: session.
  *
- * One struct, four files: server.c (life, feed, output, and every change of state), server_decisions.c (tickets and
- * answers), server_commands.c (a handler for each command), server_content.c (DATA and its verdicts).
+ * One struct, five files: server_config.c (how a session is made), server.c (feed, output, and every change of state),
+ * server_decisions.c (tickets and answers), server_commands.c (a handler for each command), server_content.c (DATA and its verdicts).
  *
  * How it works. Every reply, whether the host or the library gives it, goes through a slot; slots form a queue in the
  * order of the commands:

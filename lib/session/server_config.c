@@ -1,0 +1,208 @@
+/* server_config.c: from a config to a session in the host's block: sizes, limits, what is offered. Floor: session. */
+#include "server.h"
+
+#include "../bytes/scan.h"
+
+#include <string.h>
+
+/* The largest config that this version knows, and the smallest that any version had. */
+enum { CONFIG_SIZE = sizeof(ehlo_server_config), CONFIG_SIZE_MIN = sizeof(ehlo_server_config) };
+
+/* ---- config ---- */
+
+int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size)
+{
+  if (config == NULL || struct_size < CONFIG_SIZE_MIN) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  memset(config, 0, struct_size);
+  config->struct_size = struct_size;
+  config->protocol = EHLO_PROTOCOL_SMTP;
+  for (uint32_t e = 0; e < EHLO_EXT_COUNT; e++) {
+    config->offer[e] = ehlo_extensions[e].offered;
+  }
+  config->max_command_line = EHLO_DEFAULT_MAX_COMMAND_LINE;
+  config->output_size = EHLO_DEFAULT_OUTPUT_SIZE;
+  config->max_pending = EHLO_DEFAULT_MAX_PENDING;
+  config->pending_text = EHLO_DEFAULT_PENDING_TEXT;
+  config->hello_size = EHLO_DEFAULT_HELLO_SIZE;
+  config->max_recipients = EHLO_DEFAULT_MAX_RECIPIENTS;
+  config->max_errors = EHLO_DEFAULT_MAX_ERRORS;
+  config->command_timeout = EHLO_DEFAULT_COMMAND_TIMEOUT;
+  config->content_timeout = EHLO_DEFAULT_CONTENT_TIMEOUT;
+  return EHLO_OK;
+}
+
+static ehlo_capabilities capabilities_of(const ehlo_server_config *config)
+{
+  ehlo_capabilities set = 0;
+  for (uint32_t e = 0; e < EHLO_EXT_COUNT; e++) {
+    set |= config->offer[e] ? capability_bit(e) : 0;
+  }
+  return set;
+}
+
+static int within(uint32_t value, uint32_t least, uint32_t most)
+{
+  return value >= least && value <= most;
+}
+
+static int hostname_is_legal(ehlo_span hostname)
+{
+  ehlo_domain domain;
+  size_t used;
+  return hostname.ptr != NULL && hostname.len <= 255 && ehlo_parse_domain(hostname, 0, &domain, &used) == EHLO_OK &&
+         used == hostname.len;
+}
+
+static int extensions_are_known(const ehlo_server_config *config)
+{
+  for (uint32_t e = EHLO_EXT_COUNT; e < EHLO_EXT_ROOM; e++) {
+    if (config->offer[e]) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static int config_is_legal(const ehlo_server_config *config)
+{
+  return config->struct_size >= CONFIG_SIZE_MIN && hostname_is_legal(config->hostname) &&
+         within(config->protocol, EHLO_PROTOCOL_SMTP, EHLO_PROTOCOL_LMTP) && extensions_are_known(config) &&
+         ehlo_capability_agrees(capabilities_of(config), config->protocol) &&
+         within(config->max_command_line, EHLO_MIN_COMMAND_LINE, EHLO_MAX_COMMAND_LINE) &&
+         within(config->output_size, EHLO_MIN_OUTPUT_SIZE, EHLO_MAX_OUTPUT_SIZE) &&
+         within(config->max_pending, 1, EHLO_MAX_MAX_PENDING) &&
+         within(config->pending_text, EHLO_MIN_PENDING_TEXT, EHLO_MAX_PENDING_TEXT) &&
+         within(config->hello_size, 0, EHLO_MAX_HELLO_SIZE) && config->max_recipients >= 1;
+}
+
+/* Lays the parts out behind the struct. Returns the size of the block. */
+static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
+{
+  size_t at = (sizeof *server + 15) / 16 * 16;
+  uint32_t increments = ehlo_capability_line(capabilities_of(config));
+  uint32_t needed = EHLO_MIN_COMMAND_LINE + increments;
+  server->max_line = config->max_command_line < needed ? needed : config->max_command_line;
+  server->slots_at = (uint32_t)at;
+  at += (size_t)config->max_pending * sizeof(struct slot);
+  server->texts_at = (uint32_t)at;
+  at += (size_t)config->max_pending * config->pending_text;
+  server->hostname_at = (uint32_t)at;
+  at += config->hostname.len;
+  server->hello_at = (uint32_t)at;
+  at += config->hello_size;
+  server->line_at = (uint32_t)at;
+  at += server->max_line;
+  server->output_at = (uint32_t)at;
+  at += config->output_size;
+  return at;
+}
+
+size_t ehlo_server_size(const ehlo_server_config *config)
+{
+  ehlo_server server;
+  return config == NULL || !config_is_legal(config) ? 0 : lay_out(&server, config);
+}
+
+/* ---- life ---- */
+
+static int is_aligned(const void *memory)
+{
+  return (uintptr_t)memory % _Alignof(max_align_t) == 0;
+}
+
+int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_server_config *config,
+                     ehlo_server_event_fn *on_event, void *user)
+{
+  if (out == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *out = NULL;
+  if (memory == NULL || config == NULL || on_event == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  size_t needed = ehlo_server_size(config);
+  if (needed == 0) {
+    return EHLO_ERR_CONFIG;
+  }
+  if (size < needed || !is_aligned(memory)) {
+    return EHLO_ERR_MEMORY;
+  }
+  memset(memory, 0, needed);
+  ehlo_server *server = memory;
+  server->version = SERVER_VERSION;
+  server->on_event = on_event;
+  server->user = user;
+  server->block = lay_out(server, config);
+  memcpy(server_part(server, server->hostname_at), config->hostname.ptr, config->hostname.len);
+  server->hostname_len = (uint32_t)config->hostname.len;
+  server->max_pending = config->max_pending;
+  server->pending_text = config->pending_text;
+  server->hello_size = config->hello_size;
+  server->max_recipients = config->max_recipients;
+  server->max_errors = config->max_errors;
+  server->command_timeout = config->command_timeout;
+  server->content_timeout = config->content_timeout;
+  server->max_message_size = config->max_message_size;
+  server->allowed = server->offered = capabilities_of(config);
+  server->protocol = (uint8_t)config->protocol;
+  server->expn_252 = config->expn_252;
+  server->pass_parameters = config->pass_parameters;
+  server->allow_bare_newline = config->allow_bare_newline;
+  server->allow_space_after_colon = config->allow_space_after_colon;
+  server->allow_bare_address = config->allow_bare_address;
+  server->allow_extra_spaces = config->allow_extra_spaces;
+  server->allow_underscore = config->allow_underscore;
+  server->allow_any_hello = config->allow_any_hello;
+  server->hello_verb = EHLO_VERB_NONE;
+  server->mail_verb = EHLO_VERB_NONE;
+  server->output.size = config->output_size;
+  ehlo_dot_init(&server->dot, 0); /* asks the processor, once */
+  *out = server;
+  return EHLO_OK;
+}
+
+int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server_event_fn *on_event, void *user)
+{
+  if (out == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *out = NULL;
+  if (memory == NULL || on_event == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (size < sizeof(ehlo_server) || !is_aligned(memory)) {
+    return EHLO_ERR_MEMORY;
+  }
+  ehlo_server *server = memory;
+  if (server->version != SERVER_VERSION) {
+    return EHLO_ERR_VERSION;
+  }
+  if (size < server->block) {
+    return EHLO_ERR_MEMORY;
+  }
+  server->on_event = on_event;
+  server->user = user;
+  server->dot.kernel = (uint8_t)ehlo_scan_kernel();
+  *out = server;
+  return EHLO_OK;
+}
+
+int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on)
+{
+  if (server == NULL || extension >= EHLO_EXT_COUNT) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  ehlo_capabilities set = server->offered & ~capability_bit(extension);
+  set |= on ? capability_bit(extension) : 0;
+  if ((set & ~server->allowed) != 0 || !ehlo_capability_agrees(set, server->protocol)) {
+    return EHLO_ERR_CONFIG;
+  }
+  const struct slot *front = server_front(server);
+  if (front != NULL && front->capability > 0) {
+    return EHLO_ERR_STATE; /* the list is being sent just now */
+  }
+  server->offered = set;
+  return EHLO_OK;
+}
