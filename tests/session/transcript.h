@@ -1,0 +1,149 @@
+/* transcript.h: sessions written down as text, and what replaying them against the server takes.
+ *
+ * transcript_read.c  text to sections, each one session
+ * transcript_host.c  the host of a replay: it keeps to the documented loop, answers as written, and watches the laws
+ * transcript.c       every way to replay a section, each held to the log of the first
+ *
+ * The format is described in tests/transcripts/README.md.
+ */
+#ifndef EHLO_TESTS_TRANSCRIPT_H
+#define EHLO_TESTS_TRANSCRIPT_H
+
+#include "ehlo.h"
+
+#include <stdio.h>
+
+/* ---- growing text ------------------------------------------------------------------------------------------------ */
+
+struct text {
+  char *ptr; /* a NUL stands behind the octets */
+  size_t len;
+  size_t room;
+};
+
+void text_clear(struct text *text);
+void text_free(struct text *text);
+void text_add(struct text *text, const void *octets, size_t size);
+void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Adds octets so that they can be read: one word, without spaces or control characters. */
+void text_add_escaped(struct text *text, ehlo_span octets);
+
+/* ---- what a transcript says --------------------------------------------------------------------------------------- */
+
+enum { MAX_ANSWER_LINES = 8 };
+
+enum { ANSWER_ACCEPT, ANSWER_CODE, ANSWER_SILENT, ANSWER_DEFER, ANSWER_FAIL, ANSWER_FATAL };
+
+struct answer {
+  int kind; /* ANSWER_ */
+  int code;
+  size_t lines; /* of ANSWER_CODE, at least 1 */
+  struct answer_line {
+    char enhanced[12]; /* empty: none given */
+    char *text;
+    size_t length;
+  } line[MAX_ANSWER_LINES];
+};
+
+enum {
+  ITEM_SEND,   /* the client sends octets */
+  ITEM_POLICY, /* the host will answer an event so */
+  ITEM_ACTION, /* the host does something */
+  ITEM_EXPECT  /* what must have happened by now */
+};
+
+enum {
+  ACTION_ANSWER,
+  ACTION_RESUME,
+  ACTION_EOF,
+  ACTION_LOST,
+  ACTION_SHUTDOWN,
+  ACTION_TIMED_OUT,
+  ACTION_OFFER,
+  ACTION_SENT
+};
+
+struct item {
+  int kind; /* ITEM_ */
+  unsigned line;
+  struct text octets; /* SEND: what is sent; EXPECT: the replies */
+
+  uint32_t event;       /* POLICY: EHLO_EVENT_ */
+  unsigned count;       /* POLICY: how many of them */
+  int action;           /* ACTION: ACTION_ */
+  uint64_t number;      /* ACTION: the deferred ask (from 1), the extension, or a count of octets */
+  int on;               /* ACTION_OFFER */
+  struct answer answer; /* POLICY, ACTION_ANSWER, ACTION_SHUTDOWN */
+
+  struct text events;  /* EXPECT: "* " lines, each ended by LF */
+  struct text states;  /* EXPECT: "= " lines, each ended by LF */
+  struct text content; /* EXPECT: "D: " lines */
+  int has_content;
+};
+
+struct section {
+  char *file; /* shared by the sections of a file */
+  char *title;
+  unsigned line;
+  int is_lmtp;
+  int events_all;       /* "events: all" */
+  int drain_as_written; /* "drain: as written" */
+  int has_max_pending;
+  int has_output_size;
+  ehlo_server_config config;
+  struct text given; /* octets that bring the session to where the section begins, a CRLF behind each command */
+  struct item *items;
+  size_t count;
+  size_t octets; /* of all ITEM_SEND together */
+};
+
+struct transcript {
+  struct section *sections;
+  size_t count;
+};
+
+/* Reads a file. 0, or -1 with a message on stderr. */
+int transcript_read(struct transcript *transcript, const char *path);
+void transcript_free(struct transcript *transcript);
+
+/* ---- one replay ----------------------------------------------------------------------------------------------------- */
+
+/* When the host answers what a transcript lets it answer by itself. */
+enum {
+  ANSWER_INLINE, /* in the handler */
+  ANSWER_SOON,   /* deferred, and answered as soon as the call returned */
+  ANSWER_LATE,   /* deferred, and answered only when nothing else can go on, first asked first */
+  ANSWER_REVERSE /* the same, last asked first */
+};
+
+/* How the host drains. */
+enum {
+  DRAIN_WHOLE, /* all at once, where the transcript looks at the replies or nothing else can go on */
+  DRAIN_OCTET, /* the same, one octet at a time */
+  DRAIN_EAGER  /* after every call */
+};
+
+/* One way to replay a section. */
+struct way {
+  int answers;          /* ANSWER_INLINE ... */
+  int drains;           /* DRAIN_ */
+  int moves;            /* move the block at every pause */
+  uint32_t max_pending; /* where the section does not say */
+  uint32_t output_size; /* where the section does not say */
+};
+
+enum { CUT_NONE = -1, CUT_EVERYWHERE = -2 };
+
+/* Replays a section one way, the octets of the client cut at offsets `first` and `second` (CUT_). Gives the log, and
+ * returns 0; or -1 with a message in `trouble` if a law was broken or the session got stuck, and, with `check`, if
+ * what the transcript expects did not happen. */
+int transcript_replay(const struct section *section, const struct way *way, long first, long second, int check,
+                      struct text *log, struct text *trouble);
+
+/* ---- all replays ---------------------------------------------------------------------------------------------------- */
+
+/* Replays all sections of a file every way. Returns how many sections failed, and reports them on `report`. *replays
+ * counts the replays. */
+unsigned transcript_test(const char *path, FILE *report, unsigned long *sections, unsigned long *replays);
+
+#endif

@@ -1,0 +1,545 @@
+/* transcript_read.c: transcripts, from text to sections. See tests/transcripts/README.md for the format. */
+#include "transcript.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- growing text ------------------------------------------------------------------------------------------------ */
+
+void text_clear(struct text *text)
+{
+  text->len = 0;
+  if (text->ptr != NULL) {
+    text->ptr[0] = '\0';
+  }
+}
+
+void text_free(struct text *text)
+{
+  free(text->ptr);
+  memset(text, 0, sizeof *text);
+}
+
+static void text_reserve(struct text *text, size_t more)
+{
+  if (text->room - text->len <= more) {
+    text->room = (text->len + more + 1) * 2;
+    text->ptr = realloc(text->ptr, text->room);
+    if (text->ptr == NULL) {
+      abort();
+    }
+  }
+}
+
+void text_add(struct text *text, const void *octets, size_t size)
+{
+  text_reserve(text, size);
+  if (size > 0) {
+    memcpy(text->ptr + text->len, octets, size);
+  }
+  text->len += size;
+  text->ptr[text->len] = '\0';
+}
+
+void text_print(struct text *text, const char *format, ...)
+{
+  char line[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  text_add(text, line, length < (int)sizeof line ? (size_t)length : sizeof line - 1);
+}
+
+void text_add_escaped(struct text *text, ehlo_span octets)
+{
+  for (size_t i = 0; i < octets.len; i++) {
+    unsigned char octet = (unsigned char)octets.ptr[i];
+    if (octet == '\r') {
+      text_add(text, "\\r", 2);
+    } else if (octet == '\n') {
+      text_add(text, "\\n", 2);
+    } else if (octet == '\t') {
+      text_add(text, "\\t", 2);
+    } else if (octet == '\0') {
+      text_add(text, "\\0", 2);
+    } else if (octet == ' ') {
+      text_add(text, "\\s", 2);
+    } else if (octet == '\\') {
+      text_add(text, "\\\\", 2);
+    } else if (octet < 32 || octet == 127) {
+      text_print(text, "\\x%02X", octet);
+    } else {
+      text_add(text, &octet, 1);
+    }
+  }
+}
+
+/* ---- the reader ------------------------------------------------------------------------------------------------------ */
+
+struct reader {
+  const char *path;
+  unsigned line;
+  struct transcript *transcript;
+  struct section *section;
+  int in_prose;  /* behind a heading, before the first line that says something */
+  int more_open; /* the last policy or action ended in a line with "-" */
+  int failed;
+};
+
+static void complain(struct reader *reader, const char *what)
+{
+  fprintf(stderr, "%s:%u: %s\n", reader->path, reader->line, what);
+  reader->failed = 1;
+}
+
+static int hexadecimal(char digit)
+{
+  const char *digits = "0123456789ABCDEF";
+  const char *found = digit == '\0' ? NULL : strchr(digits, digit);
+  return found == NULL ? -1 : (int)(found - digits);
+}
+
+/* Adds a line with its escapes and repetitions made real: \r \n \t \0 \s \\ \{ \xHH, and {text*count}. */
+static void add_octets(struct reader *reader, struct text *out, const char *from, size_t length)
+{
+  const char *end = from + length;
+  while (from < end) {
+    if (*from == '{') {
+      const char *close = from;
+      while (close < end && *close != '}') {
+        close++;
+      }
+      const char *star = close;
+      while (star > from && *star != '*') {
+        star--;
+      }
+      if (close == end || star == from) {
+        complain(reader, "expected {text*count}");
+        return;
+      }
+      struct text piece = {0};
+      add_octets(reader, &piece, from + 1, (size_t)(star - from - 1));
+      for (unsigned long count = strtoul(star + 1, NULL, 10); count > 0; count--) {
+        text_add(out, piece.ptr, piece.len);
+      }
+      text_free(&piece);
+      from = close + 1;
+      continue;
+    }
+    if (*from != '\\' || from + 1 == end) {
+      text_add(out, from, 1);
+      from++;
+      continue;
+    }
+    static const char names[] = "rnt0s\\{";
+    static const char octets[] = "\r\n\t\0 \\{";
+    const char *name = strchr(names, from[1]);
+    if (name != NULL) {
+      text_add(out, &octets[name - names], 1);
+      from += 2;
+    } else if (from[1] == 'x' && end - from >= 4 && hexadecimal(from[2]) >= 0 && hexadecimal(from[3]) >= 0) {
+      unsigned char octet = (unsigned char)(hexadecimal(from[2]) * 16 + hexadecimal(from[3]));
+      text_add(out, &octet, 1);
+      from += 4;
+    } else {
+      complain(reader, "unknown escape");
+      return;
+    }
+  }
+}
+
+static struct item *new_item(struct reader *reader, int kind)
+{
+  struct section *section = reader->section;
+  section->items = realloc(section->items, (section->count + 1) * sizeof *section->items);
+  if (section->items == NULL) {
+    abort();
+  }
+  struct item *item = &section->items[section->count++];
+  memset(item, 0, sizeof *item);
+  item->kind = kind;
+  item->line = reader->line;
+  return item;
+}
+
+/* The last item if it is of this kind, or a new one. */
+static struct item *same_item(struct reader *reader, int kind)
+{
+  struct section *section = reader->section;
+  if (section->count > 0 && section->items[section->count - 1].kind == kind) {
+    return &section->items[section->count - 1];
+  }
+  return new_item(reader, kind);
+}
+
+/* The word at *at, which moves behind it and the space that follows. */
+static size_t next_word(const char **at, const char **word)
+{
+  *word = *at;
+  size_t length = strcspn(*at, " ");
+  *at += length;
+  while (**at == ' ') {
+    (*at)++;
+  }
+  return length;
+}
+
+static int word_is(const char *word, size_t length, const char *name)
+{
+  return strlen(name) == length && memcmp(word, name, length) == 0;
+}
+
+static uint32_t event_named(const char *word, size_t length)
+{
+  static const char *const names[] = {"CONNECT", "COMMAND", "HELLO",   "MAIL",  "RCPT",     "DATA",
+                                      "BODY",    "MESSAGE", "RESULT",  "END",   "VRFY",     "EXPN",
+                                      "HELP",    "TURN",    "UNKNOWN", "REPLY", "VIOLATION"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    if (word_is(word, length, names[i])) {
+      return (uint32_t)i + 1;
+    }
+  }
+  return 0;
+}
+
+/* Reads "accept", "silent", "defer", "fail", "fatal", or a code (with "-" if another line follows), an enhanced code and
+ * a text. */
+static void read_answer(struct reader *reader, struct answer *answer, const char *from)
+{
+  static const struct {
+    const char *word;
+    int kind;
+  } words[] = {{"accept", ANSWER_ACCEPT},
+               {"silent", ANSWER_SILENT},
+               {"defer", ANSWER_DEFER},
+               {"fail", ANSWER_FAIL},
+               {"fatal", ANSWER_FATAL}};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (strcmp(from, words[i].word) == 0) {
+      answer->kind = words[i].kind;
+      return;
+    }
+  }
+  char *behind;
+  long code = strtol(from, &behind, 10);
+  if (behind != from + 3 || (*behind != ' ' && *behind != '-' && *behind != '\0')) {
+    complain(reader, "expected an answer");
+    return;
+  }
+  if (answer->lines == MAX_ANSWER_LINES) {
+    complain(reader, "too many lines in an answer");
+    return;
+  }
+  if (answer->lines > 0 && answer->code != (int)code) {
+    complain(reader, "the code changes within an answer");
+  }
+  answer->kind = ANSWER_CODE;
+  answer->code = (int)code;
+  reader->more_open = *behind == '-';
+  struct answer_line *line = &answer->line[answer->lines++];
+  const char *text = *behind == '\0' ? behind : behind + 1;
+  size_t word = strcspn(text, " ");
+  if (word >= 5 && word < sizeof line->enhanced && strspn(text, "0123456789.") == word && text[1] == '.') {
+    memcpy(line->enhanced, text, word);
+    text += word;
+    text += *text == ' ';
+  }
+  struct text octets = {0};
+  add_octets(reader, &octets, text, strlen(text));
+  line->text = octets.ptr;
+  line->length = octets.len;
+}
+
+/* "! ..." what the host will answer, or does now. */
+static void read_host(struct reader *reader, const char *from)
+{
+  const char *at = from;
+  const char *word;
+  size_t length = next_word(&at, &word);
+  struct item *last = reader->section->count > 0 ? &reader->section->items[reader->section->count - 1] : NULL;
+  if (reader->more_open) {
+    reader->more_open = 0;
+    while (*at != '\0' && last->kind == ITEM_ACTION && strspn(at, "0123456789") < 3) {
+      next_word(&at, &word);
+    }
+    read_answer(reader, &last->answer, at);
+    return;
+  }
+  unsigned count = 1;
+  if (length > 0 && strspn(word, "0123456789") == length) {
+    count = (unsigned)strtoul(word, NULL, 10);
+    length = next_word(&at, &word);
+  }
+  uint32_t event = event_named(word, length);
+  if (event != 0) {
+    struct item *item = new_item(reader, ITEM_POLICY);
+    item->event = event;
+    item->count = count;
+    read_answer(reader, &item->answer, at);
+    return;
+  }
+  struct item *item = new_item(reader, ITEM_ACTION);
+  if (word_is(word, length, "answer")) {
+    item->action = ACTION_ANSWER;
+    const char *number;
+    next_word(&at, &number);
+    item->number = strtoul(number, NULL, 10);
+    read_answer(reader, &item->answer, at);
+  } else if (word_is(word, length, "shutdown")) {
+    item->action = ACTION_SHUTDOWN;
+    read_answer(reader, &item->answer, at);
+  } else if (word_is(word, length, "offer")) {
+    item->action = ACTION_OFFER;
+    length = next_word(&at, &word);
+    while (item->number < EHLO_EXT_COUNT && !word_is(word, length, ehlo_extension_keyword((uint32_t)item->number))) {
+      item->number++;
+    }
+    item->on = strcmp(at, "on") == 0;
+    if (item->number == EHLO_EXT_COUNT || (!item->on && strcmp(at, "off") != 0)) {
+      complain(reader, "expected: ! offer KEYWORD on|off");
+    }
+  } else if (word_is(word, length, "sent")) {
+    item->action = ACTION_SENT;
+    item->number = strtoul(at, NULL, 10);
+  } else if (word_is(word, length, "resume")) {
+    item->action = ACTION_RESUME;
+  } else if (word_is(word, length, "eof")) {
+    item->action = ACTION_EOF;
+  } else if (word_is(word, length, "lost")) {
+    item->action = ACTION_LOST;
+  } else if (word_is(word, length, "timed_out")) {
+    item->action = ACTION_TIMED_OUT;
+  } else {
+    complain(reader, "the host knows no such event or action");
+  }
+}
+
+/* One member of "config: a, b 3, c". */
+static void read_setting(struct reader *reader, const char *from)
+{
+  ehlo_server_config *config = &reader->section->config;
+  const char *at = from;
+  const char *word;
+  size_t length = next_word(&at, &word);
+  const struct {
+    const char *name;
+    uint32_t *value;
+  } numbers[] = {{"max-command-line", &config->max_command_line},
+                 {"output-size", &config->output_size},
+                 {"max-pending", &config->max_pending},
+                 {"pending-text", &config->pending_text},
+                 {"hello-size", &config->hello_size},
+                 {"max-recipients", &config->max_recipients},
+                 {"max-errors", &config->max_errors},
+                 {"command-timeout", &config->command_timeout},
+                 {"content-timeout", &config->content_timeout}};
+  const struct {
+    const char *name;
+    uint8_t *value;
+  } options[] = {{"expn-252", &config->expn_252},
+                 {"pass-parameters", &config->pass_parameters},
+                 {"allow-bare-newline", &config->allow_bare_newline},
+                 {"allow-space-after-colon", &config->allow_space_after_colon},
+                 {"allow-bare-address", &config->allow_bare_address},
+                 {"allow-extra-spaces", &config->allow_extra_spaces},
+                 {"allow-underscore", &config->allow_underscore},
+                 {"allow-any-hello", &config->allow_any_hello}};
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    if (word_is(word, length, numbers[i].name)) {
+      *numbers[i].value = (uint32_t)strtoul(at, NULL, 10);
+      reader->section->has_max_pending |= numbers[i].value == &config->max_pending;
+      reader->section->has_output_size |= numbers[i].value == &config->output_size;
+      return;
+    }
+  }
+  for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+    if (word_is(word, length, options[i].name)) {
+      *options[i].value = 1;
+      return;
+    }
+  }
+  if (word_is(word, length, "max-message-size")) {
+    config->max_message_size = strtoull(at, NULL, 10);
+  } else if (word_is(word, length, "lmtp")) {
+    config->protocol = EHLO_PROTOCOL_LMTP;
+    reader->section->is_lmtp = 1;
+  } else if (word_is(word, length, "offer") || word_is(word, length, "withhold")) {
+    uint8_t on = word_is(word, length, "offer") ? 1 : 0;
+    uint32_t extension = 0;
+    while (extension < EHLO_EXT_COUNT && strcmp(at, ehlo_extension_keyword(extension)) != 0) {
+      extension++;
+    }
+    if (extension == EHLO_EXT_COUNT) {
+      complain(reader, "no such extension");
+      return;
+    }
+    config->offer[extension] = on;
+  } else {
+    complain(reader, "no such setting");
+  }
+}
+
+/* One member of "given: EHLO, MAIL, RCPT, DATA": a verb stands for its usual line, anything longer for itself. */
+static void read_given(struct reader *reader, const char *from)
+{
+  static const char *const usual[][2] = {{"EHLO", "EHLO client.example.com"},
+                                         {"HELO", "HELO client.example.com"},
+                                         {"LHLO", "LHLO client.example.com"},
+                                         {"MAIL", "MAIL FROM:<alice@example.com>"},
+                                         {"RCPT", "RCPT TO:<bob@example.org>"}};
+  for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+    if (strcmp(from, usual[i][0]) == 0) {
+      from = usual[i][1];
+    }
+  }
+  if (strcmp(from, "greeting") != 0) {
+    add_octets(reader, &reader->section->given, from, strlen(from));
+  }
+  text_add(&reader->section->given, "\r\n", 2);
+}
+
+static void read_list(struct reader *reader, char *list, void (*member)(struct reader *, const char *))
+{
+  for (char *at = strtok(list, ","); at != NULL; at = strtok(NULL, ",")) {
+    while (*at == ' ') {
+      at++;
+    }
+    member(reader, at);
+  }
+}
+
+static void begin_section(struct reader *reader, const char *title)
+{
+  struct transcript *transcript = reader->transcript;
+  transcript->sections = realloc(transcript->sections, (transcript->count + 1) * sizeof *transcript->sections);
+  if (transcript->sections == NULL) {
+    abort();
+  }
+  struct section *section = &transcript->sections[transcript->count++];
+  memset(section, 0, sizeof *section);
+  section->file = strdup(reader->path);
+  section->title = strdup(title);
+  section->line = reader->line;
+  ehlo_server_config_init(&section->config, sizeof section->config);
+  section->config.hostname = ehlo_span_of("mail.example.org");
+  reader->section = section;
+  reader->in_prose = 1;
+  reader->more_open = 0;
+}
+
+static int starts(const char *line, const char *with)
+{
+  return strncmp(line, with, strlen(with)) == 0;
+}
+
+static void read_line(struct reader *reader, char *line)
+{
+  if (starts(line, "## ")) {
+    begin_section(reader, line + 3);
+    return;
+  }
+  if (reader->section == NULL) {
+    return; /* the file's own introduction */
+  }
+  if (line[0] == '\0') {
+    reader->in_prose = 0;
+    return;
+  }
+  char *rest = line[0] == '\0' || line[1] == '\0' ? line + strlen(line) : line + 2 + (line[2] == ' ');
+  size_t length = strlen(rest);
+  struct section *section = reader->section;
+  struct item *item;
+  if (starts(line, "C:") || starts(line, "C>")) {
+    item = same_item(reader, ITEM_SEND);
+    size_t before = item->octets.len;
+    add_octets(reader, &item->octets, rest, length);
+    text_add(&item->octets, "\r\n", line[1] == ':' ? 2 : 0);
+    section->octets += item->octets.len - before;
+  } else if (starts(line, "S:") || starts(line, "S>")) {
+    item = same_item(reader, ITEM_EXPECT);
+    add_octets(reader, &item->octets, rest, length);
+    text_add(&item->octets, "\r\n", line[1] == ':' ? 2 : 0);
+  } else if (starts(line, "D:") || starts(line, "D>")) {
+    item = same_item(reader, ITEM_EXPECT);
+    item->has_content = 1;
+    add_octets(reader, &item->content, rest, length);
+    text_add(&item->content, "\r\n", line[1] == ':' ? 2 : 0);
+  } else if (starts(line, "* ")) {
+    item = same_item(reader, ITEM_EXPECT);
+    text_print(&item->events, "%s\n", line + 2);
+  } else if (starts(line, "= ")) {
+    item = same_item(reader, ITEM_EXPECT);
+    text_print(&item->states, "%s\n", line + 2);
+  } else if (starts(line, "! ")) {
+    read_host(reader, line + 2);
+  } else if (starts(line, "config: ")) {
+    read_list(reader, line + 8, read_setting);
+  } else if (starts(line, "given: ")) {
+    read_list(reader, line + 7, read_given);
+  } else if (strcmp(line, "events: all") == 0) {
+    section->events_all = 1;
+  } else if (strcmp(line, "drain: as written") == 0) {
+    section->drain_as_written = 1;
+  } else if (!reader->in_prose) {
+    complain(reader, "not a line of a transcript");
+  }
+}
+
+int transcript_read(struct transcript *transcript, const char *path)
+{
+  memset(transcript, 0, sizeof *transcript);
+  FILE *file = fopen(path, "r");
+  if (file == NULL) {
+    perror(path);
+    return -1;
+  }
+  struct reader reader = {.path = path, .transcript = transcript};
+  char *line = NULL;
+  size_t room = 0;
+  ssize_t length;
+  while ((length = getline(&line, &room, file)) >= 0) {
+    reader.line++;
+    if (length > 0 && line[length - 1] == '\n') {
+      line[--length] = '\0';
+    }
+    read_line(&reader, line);
+  }
+  free(line);
+  fclose(file);
+  for (size_t i = 0; i < transcript->count; i++) {
+    const struct section *section = &transcript->sections[i];
+    if (section->count == 0 || section->items[section->count - 1].kind != ITEM_EXPECT) {
+      reader.line = section->line;
+      complain(&reader, "the section does not end with something expected");
+    }
+  }
+  if (transcript->count == 0) {
+    complain(&reader, "no sections");
+  }
+  return reader.failed ? -1 : 0;
+}
+
+void transcript_free(struct transcript *transcript)
+{
+  for (size_t i = 0; i < transcript->count; i++) {
+    struct section *section = &transcript->sections[i];
+    for (size_t j = 0; j < section->count; j++) {
+      struct item *item = &section->items[j];
+      for (size_t k = 0; k < item->answer.lines; k++) {
+        free(item->answer.line[k].text);
+      }
+      text_free(&item->octets);
+      text_free(&item->events);
+      text_free(&item->states);
+      text_free(&item->content);
+    }
+    text_free(&section->given);
+    free(section->items);
+    free(section->title);
+    free(section->file);
+  }
+  free(transcript->sections);
+  memset(transcript, 0, sizeof *transcript);
+}
