@@ -48,9 +48,14 @@ class Session:
         self.process = subprocess.Popen([*under, PROGRAM, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, bufsize=0, start_new_session=True, **more)
         self.output = os.fdopen(os.dup(self.process.stdout.fileno()), 'rb')
-        self.alarm = threading.Timer(PATIENCE, os.killpg, (self.process.pid, signal.SIGKILL))
+        self.alarm = threading.Timer(PATIENCE, self.kill)
+        self.alarm.daemon = True
         self.alarm.start()
         self.greeting = self.reply()
+
+    def kill(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)  # with what it runs under
 
     def reply(self):
         lines = []

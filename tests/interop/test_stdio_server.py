@@ -77,7 +77,7 @@ class Tests(unittest.TestCase):
         self.end(second)
 
     def test_addresses(self):
-        """Envelopes: the null path, source routes, postmaster in each form"""
+        """Envelopes: the null path, source routes, postmaster in each form (S-RCPT-03, S-RCPT-04)"""
         session = self.session()
         self.assertEqual(session.codes('EHLO client.example', 'MAIL FROM:<>',
                                        'RCPT TO:<@a.example,@b.example:c@example.org>', 'RCPT TO:<postMASTER>',
@@ -101,7 +101,7 @@ class Tests(unittest.TestCase):
     # ---- the options ----
 
     def test_domain(self):
-        """--domain: repeatable, without case, literals too; all else 550"""
+        """--domain: repeatable, without case, literals too (P-ADDR-17); all else 550"""
         session = self.session('--domain', 'Second.Example', '--domain', '[127.0.0.1]')
         self.assertEqual(session.codes(*OPEN, 'RCPT TO:<b@EXAMPLE.ORG>', 'RCPT TO:<b@second.example>',
                                        'RCPT TO:<b@[127.0.0.1]>', 'RCPT TO:<b@third.example>',
@@ -111,7 +111,7 @@ class Tests(unittest.TestCase):
         self.end(session)
 
     def test_no_domain(self):
-        """No --domain: bare postmaster and nobody else"""
+        """No --domain: bare postmaster and nobody else (S-RCPT-03)"""
         session = Session('--hostname', 'mail.example.org')
         self.assertEqual(session.codes(*OPEN, 'RCPT TO:<postmaster@mail.example.org>', 'RCPT TO:<POSTMASTER>'),
                          [250, 250, 550, 550, 250])
@@ -133,7 +133,7 @@ class Tests(unittest.TestCase):
         self.end(session)
 
     def test_lmtp(self):
-        """--lmtp: LHLO, a verdict for each recipient, one message"""
+        """--lmtp: LHLO, a verdict for each recipient, one message (S-LMTP-15)"""
         session = self.session('--lmtp')
         self.assertEqual(session.codes('EHLO client.example', 'HELO client.example'), [500, 500])
         self.assertEqual(session.codes('LHLO client.example', *OPEN[1:], 'RCPT TO:<c@example.org>',
@@ -314,7 +314,7 @@ class Tests(unittest.TestCase):
         self.end(session)
 
     def test_stop(self):
-        """SIGTERM: 421, and what was not finished is removed"""
+        """SIGTERM: 421, and what was not finished is removed (S-SESS-11)"""
         session = self.session()
         session.codes(*OPEN, 'DATA')
         session.send(b'content\r\n')
@@ -326,7 +326,7 @@ class Tests(unittest.TestCase):
         self.assertEqual(self.spool.files(), [])
 
     def test_disk_full(self):
-        """No room for the content: 451 at its end, a line on standard error, nothing left behind"""
+        """No room for the content: 451 at its end, a line on standard error, nothing kept (S-DATA-12)"""
         def limit():
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
@@ -366,7 +366,7 @@ class Tests(unittest.TestCase):
         self.assertEqual((errors, status), (f'stdio-server: {path}: No such file or directory\n', 0))
 
     def test_on_the_disk(self):
-        """Before the 250: both files are synced, then renamed, .eml first, then the directory is synced"""
+        """Before the 250: both files are synced, then renamed, .eml first, then the directory (S-DATA-11)"""
         log = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), 'calls')
         session = self.session(under=('strace', '-o', log, '-e', 'trace=openat,fsync,rename,renameat,renameat2,write'))
         session.codes(*OPEN, 'DATA')
@@ -380,7 +380,7 @@ class Tests(unittest.TestCase):
         self.assertRegex(calls, re.compile(pattern, re.DOTALL))
 
     def test_timeout(self):
-        """A silent peer: 421 after five minutes, on a clock that runs 100 times as fast"""
+        """A silent peer: 421 after five minutes (H-TIME-08), on a clock that runs 100 times as fast"""
         session = self.session(under=('faketime', '-f', '+0 x100'))
         session.codes(*OPEN)
         begun = time.monotonic()
