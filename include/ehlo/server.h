@@ -120,6 +120,10 @@ typedef struct ehlo_server_config {
   uint8_t allow_underscore; /* "_" in domains. Danger: such names cannot be host names, so replies may not reach them */
   uint8_t allow_any_hello; /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
                                    logs and trace fields as it came */
+
+  /* The library's own: what ehlo_server_config_init found out about the processor. Asking is slow on virtual machines; a
+   * config serves many sessions. */
+  uint8_t processor;
 } ehlo_server_config;
 
 /* Fills a config with the defaults of a good public server. `struct_size` is sizeof(ehlo_server_config) as the host was

@@ -17,6 +17,7 @@ int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size)
   }
   memset(config, 0, struct_size);
   config->struct_size = struct_size;
+  config->processor = (uint8_t)ehlo_scan_kernel();
   config->protocol = EHLO_PROTOCOL_SMTP;
   for (uint32_t e = 0; e < EHLO_EXT_COUNT; e++) {
     config->offer[e] = ehlo_extensions[e].offered;
@@ -158,7 +159,7 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->hello_verb = EHLO_VERB_NONE;
   server->mail_verb = EHLO_VERB_NONE;
   server->output.size = config->output_size;
-  ehlo_dot_init(&server->dot, 0); /* asks the processor, once */
+  ehlo_dot_begin(&server->dot, 0, config->processor);
   *out = server;
   return EHLO_OK;
 }

@@ -109,6 +109,9 @@ static void deal(ehlo_server *server)
   if ((found & FOUND_BARE_NEWLINE) != 0 && !server->draining && server->state == STATE_CONTENT) {
     bare_newline(server);
   }
+  if (server->doomed && !server->draining && server->state == STATE_CONTENT) {
+    drain(server, REPLY_LOCAL_ERROR, 0);
+  }
   if ((found & FOUND_END) != 0 && server->state == STATE_CONTENT) {
     complete(server);
   }
@@ -118,8 +121,8 @@ int ehlo_content_feed(ehlo_server *server, const unsigned char *data, size_t siz
 {
   ehlo_span spans[BODY_SPANS];
   size_t at = 0;
-  if (server_front(server)->state == SLOT_ANSWERED && !server->draining) {
-    drain(server, REPLY_LOCAL_ERROR, 0); /* refused while it was paused */
+  if ((server_front(server)->state == SLOT_ANSWERED || server->doomed) && !server->draining) {
+    drain(server, REPLY_LOCAL_ERROR, 0); /* refused while it was paused, or a handler failed */
   }
   deal(server);
   while (at < size && !server->paused && server->state == STATE_CONTENT) {
