@@ -174,8 +174,9 @@ struct play {
   char copy[4096];
 
   size_t fed;
-  int ended;  /* ehlo_server_eof was called */
-  int turned; /* it ended in the TURN state */
+  size_t client_size; /* of the client's octets, as far as they come */
+  int ended;          /* ehlo_server_eof was called */
+  int turned;         /* it ended in the TURN state */
 };
 
 static FILE *memory_file(char **text, size_t *length)
@@ -712,7 +713,7 @@ static int host_error(const struct play *play)
 /* Feeds up to `most` octets (0: all) in a block of their own. Returns how many were taken. */
 static size_t feed(struct play *play, size_t most)
 {
-  size_t left = play->script->client_size - play->fed;
+  size_t left = play->client_size - play->fed;
   size_t size = most == 0 || left < most ? left : most;
   char *piece = malloc(size > 0 ? size : 1);
   REQUIRE(piece != NULL);
@@ -817,7 +818,14 @@ static int strike(struct play *play, unsigned which)
     play->lost = 1;
     play->shown_size = 0;
     break;
-  case 4: result = ehlo_server_eof(play->server); break;
+  case 4:
+    if (play->ended) {
+      return 0;
+    }
+    play->ended = 1;
+    play->client_size = play->fed;
+    result = ehlo_server_eof(play->server);
+    break;
   case 5:
     (void)ehlo_server_offer(play->server, EHLO_EXT_SMTPUTF8, 0);
     (void)ehlo_server_offer(play->server, EHLO_EXT_ENHANCEDSTATUSCODES, 0);
@@ -832,7 +840,6 @@ static int strike(struct play *play, unsigned which)
     return 0;
   }
   REQUIRE(result == host_error(play));
-  play->ended |= which % 8 == 4;
   return 1;
 }
 
@@ -909,7 +916,7 @@ static void run(struct play *play)
     idle = 0;
     if (!help(play)) {
       /* All is fed, drained and answered: what else but the end? */
-      REQUIRE(is_over(play) || play->fed == script->client_size);
+      REQUIRE(is_over(play) || play->fed == play->client_size);
       REQUIRE(is_over(play) || !play->ended);
       REQUIRE(ehlo_server_eof(play->server) == host_error(play));
       play->ended = 1;
@@ -1055,6 +1062,7 @@ static void start_play(struct play *play, const struct script *script, int refer
   play->asks = asks[reference];
   play->replies = replies[reference];
   play->script = script;
+  play->client_size = script->client_size;
   play->reference = reference;
   for (unsigned i = 0; i < LOGS; i++) {
     play->logs[i] = memory_file(&play->texts[i], &play->lengths[i]);
