@@ -1,8 +1,8 @@
 /* fuzz_dot.c: dot-stuffing against a decoder that is too simple to be wrong.
  *
- * The input: one octet of flags (1 allows bare newlines, 2 encodes first), one of the room in the span list, one that says
- * how many octets of piece lengths follow, those, and then the content. The pieces are cut to these lengths, over and
- * over, and each lies in a heap block of its own size.
+ * The input: one octet of flags (1 allows bare newlines, 2 encodes first, 4 and 8 choose the kernel of the search), one of
+ * the room in the span list, one that says how many octets of piece lengths follow, those, and then the content. The pieces
+ * are cut to these lengths, over and over, and each lies in a heap block of its own size.
  *
  * Held to: the joined content and the end do not depend on the cuts or on the room; they are those of the simple decoder,
  * which looks at the whole input at once; a bare CR or LF is told once, with all that came before it and nothing else;
@@ -175,12 +175,20 @@ static void require_same(struct text a, const char *ptr, size_t len)
   REQUIRE(memcmp(a.ptr, ptr, len) == 0);
 }
 
+/* The best kernel, or one of those before it in the numbers, all of which this processor has. */
+static ehlo_dot begin(uint32_t flags)
+{
+  ehlo_dot dot;
+  ehlo_dot_init(&dot, flags & EHLO_DOT_ALLOW_BARE_NEWLINE);
+  dot.kernel = (uint8_t)((dot.kernel + (flags >> 2)) % (dot.kernel + 1U));
+  return dot;
+}
+
 /* ---- decoding ---- */
 
 static void check_decode(struct cuts cuts, uint32_t flags, const char *data, size_t size)
 {
-  ehlo_dot dot;
-  ehlo_dot_init(&dot, flags);
+  ehlo_dot dot = begin(flags);
   struct outcome outcome = run(ehlo_dot_decode, &dot, cuts, data, size);
 
   size_t end = simple_end(data, size);
@@ -217,8 +225,7 @@ static void check_decode(struct cuts cuts, uint32_t flags, const char *data, siz
 
 static void check_encode(struct cuts cuts, uint32_t flags, const char *data, size_t size)
 {
-  ehlo_dot dot;
-  ehlo_dot_init(&dot, flags);
+  ehlo_dot dot = begin(flags);
   struct outcome outcome = run(ehlo_dot_encode, &dot, cuts, data, size);
   int strict = (flags & EHLO_DOT_ALLOW_BARE_NEWLINE) == 0;
   size_t bare = simple_bare(data, size);
@@ -245,7 +252,7 @@ static void check_encode(struct cuts cuts, uint32_t flags, const char *data, siz
     require_same(outcome.text, wanted.ptr, wanted.len);
     free(wanted.ptr);
 
-    ehlo_dot_init(&dot, flags);
+    dot = begin(flags);
     struct outcome back = run(ehlo_dot_decode, &dot, cuts, outcome.text.ptr, outcome.text.len);
     REQUIRE(back.end == outcome.text.len);
     REQUIRE(back.bare_told == 0);
@@ -261,7 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   if (size < 3 || size - 3 < data[2] % 32U) {
     return 0;
   }
-  uint32_t flags = data[0] & EHLO_DOT_ALLOW_BARE_NEWLINE;
+  uint32_t flags = data[0] & 15;
   struct cuts cuts = {data + 3, data[2] % 32U, 0, 8U + data[1] % 64U};
   /* The content too lies in a block of its own, so that a whole piece that is overrun is seen. */
   size_t length = size - 3 - cuts.count;
