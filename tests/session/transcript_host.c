@@ -79,6 +79,7 @@ struct run {
   ehlo_server *server;
   size_t block_size;
   int arena;
+  unsigned pauses;
   int check;
   struct text *trouble;
 
@@ -175,7 +176,9 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user);
 /* After every call: the output stays where it is, and the block can be moved. */
 static void after_call(struct run *run)
 {
-  if (run->way->moves) {
+  /* Long sections pause often; and attach asks the processor what it can do, which is slow. */
+  unsigned every = run->section->octets > 500 ? 7 : 1;
+  if (run->way->moves && run->pauses++ % every == 0) {
     char *old = block_place(run, run->arena);
     canaries_check(run);
     run->arena = !run->arena;
@@ -185,6 +188,7 @@ static void after_call(struct run *run)
     memset(old, POISON, run->block_size);
     int error = ehlo_server_attach(&run->server, block, run->block_size, handler, run);
     LAW(run, error == EHLO_OK && (void *)run->server == (void *)block, "a moved block can be attached");
+    text_clear(&run->output); /* is at another place now */
     return;
   }
   size_t size;
