@@ -108,39 +108,29 @@ const struct parameter_row ehlo_parameters[EHLO_PARAMETER_COUNT] = {
 #undef PARAMETER
 };
 
-struct parameter_pool {
-  char none[1];
-#define PARAMETER(id, keyword, extension_, on_, value_) char PASTE(at_, id)[sizeof keyword];
+_Static_assert(EHLO_PARAMETER_COUNT == 1
+#define PARAMETER(id, keyword, extension, on, value) +1
 #include "parameters.def"
 #undef PARAMETER
-};
-
-static const struct parameter_pool parameter_pool = {
-    "",
-#define PARAMETER(id, keyword, extension_, on_, value_) keyword,
-#include "parameters.def"
-#undef PARAMETER
-};
-
-static const uint16_t parameter_offsets[] = {offsetof(struct parameter_pool, none),
-#define PARAMETER(id, keyword, extension_, on_, value_) offsetof(struct parameter_pool, PASTE(at_, id)),
-#include "parameters.def"
-#undef PARAMETER
-                                             sizeof(struct parameter_pool)};
-
-_Static_assert(sizeof parameter_offsets == (EHLO_PARAMETER_COUNT + 1) * sizeof(uint16_t),
+               ,
                "parameters.def and EHLO_PARAMETER_ have the same rows");
+
+/* A keyword's length and first letter, in lower case, as a number. Few share it, so that one comparison a row settles most. */
+static inline size_t keyword_number(const char *keyword, size_t length)
+{
+  return length << 8 | (unsigned char)keyword[0] | 0x20;
+}
 
 uint32_t ehlo_parameter_find(ehlo_span keyword)
 {
-  for (uint32_t id = 1; id < EHLO_PARAMETER_COUNT; id++) {
-    const char *name = (const char *)&parameter_pool + parameter_offsets[id];
-    size_t length = (size_t)(parameter_offsets[id + 1] - parameter_offsets[id]) - 1;
-    if (keyword.len == length && (keyword.ptr[0] | 0x20) == (name[0] | 0x20) &&
-        ehlo_span_equal_nocase(keyword, span_of(name, length))) {
-      return id;
-    }
+  size_t number = keyword.len == 0 ? 0 : keyword_number(keyword.ptr, keyword.len);
+#define PARAMETER(id, name, extension, on, value)                        \
+  if (number == keyword_number(name, sizeof name - 1) &&                 \
+      ehlo_span_equal_nocase(keyword, span_of(name, sizeof name - 1))) { \
+    return EHLO_PARAMETER_##id;                                          \
   }
+#include "parameters.def"
+#undef PARAMETER
   return EHLO_PARAMETER_UNKNOWN;
 }
 
@@ -223,12 +213,24 @@ ehlo_span ehlo_reply_default(uint32_t code, ehlo_enhanced *enhanced)
 
 /* ---- verbs by name ---- */
 
-/* A verb's first four letters, in lower case, as a number. No two verbs share it, so one comparison settles most. */
-static uint32_t head_number(const char *word)
+/* A verb's first four letters, in lower case, as a number. No two verbs share it. */
+static inline uint32_t head_number(const char *word)
 {
   uint32_t number;
   memcpy(&number, word, sizeof number);
   return number | 0x20202020U;
+}
+
+/* The one verb that can begin with these four letters. Every comparison is with a constant. */
+static uint32_t verb_of_head(uint32_t head)
+{
+#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group) \
+  if ((uint32_t)EHLO_VERB_##id >= EHLO_VERB_HELO && head == head_number(wire)) {                      \
+    return EHLO_VERB_##id;                                                                            \
+  }
+#include "commands.def"
+#undef COMMAND
+  return EHLO_VERB_UNKNOWN;
 }
 
 uint32_t ehlo_verb_find(ehlo_span word)
@@ -236,13 +238,8 @@ uint32_t ehlo_verb_find(ehlo_span word)
   if (word.len < 4) {
     return EHLO_VERB_UNKNOWN;
   }
-  uint32_t head = head_number(word.ptr);
-  for (uint32_t verb = EHLO_VERB_HELO; verb < EHLO_VERB_COUNT; verb++) {
-    const char *name = (const char *)&verb_pool + verb_offsets[verb];
-    if (head == head_number(name)) {
-      int same = word.len == 4 ? name[4] == '\0' : ehlo_span_equal_nocase(span_from(word, 4), ehlo_span_of(name + 4));
-      return same ? verb : (uint32_t)EHLO_VERB_UNKNOWN;
-    }
-  }
-  return EHLO_VERB_UNKNOWN;
+  uint32_t verb = verb_of_head(head_number(word.ptr));
+  const char *name = (const char *)&verb_pool + verb_offsets[verb];
+  int same = word.len == 4 ? name[4] == '\0' : ehlo_span_equal_nocase(span_from(word, 4), ehlo_span_of(name + 4));
+  return same ? verb : (uint32_t)EHLO_VERB_UNKNOWN;
 }
