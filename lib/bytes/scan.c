@@ -11,6 +11,8 @@
  */
 #include "scan.h"
 
+#include "word.h"
+
 #include <string.h>
 
 #if !defined(EHLO_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
@@ -66,24 +68,6 @@ static int scan_octets(int strict, const unsigned char *data, size_t at, size_t 
 /* For kernels whose masks_of is quick to see that there is nothing. */
 #define MAY_HAVE_EVENTS(data, strictly) 1
 
-typedef uint64_t word;
-#define EVERY(octet) ((word)0x0101010101010101U * (octet))
-
-static inline word load_word(const unsigned char *at)
-{
-  word value;
-  memcpy(&value, at, sizeof value);
-  return value;
-}
-
-/* The high bit of each octet of the result is set where the octet differs from the pattern's; exact, no carry between
- * octets. The other bits are noise. */
-static inline word differs(word value, word pattern)
-{
-  value ^= pattern;
-  return ((value & EVERY(0x7F)) + EVERY(0x7F)) | value;
-}
-
 static inline word not_lf(const unsigned char *at)
 {
   return differs(load_word(at), EVERY('\n'));
@@ -97,17 +81,6 @@ static inline word not_after_cr(const unsigned char *at)
 static inline word not_before_dot(const unsigned char *at)
 {
   return differs(load_word(at + 1), EVERY('.'));
-}
-
-/* Brings the high bits of a word's octets together, that of the first in memory lowest. Each product of one bit of the word and
- * one of the factor falls on a place of its own, so nothing carries. */
-static inline uint64_t mask8(word bits)
-{
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  return (((bits & EVERY(0x80)) >> 7) * 0x8040201008040201U) >> 56;
-#else
-  return (((bits & EVERY(0x80)) >> 7) * 0x0102040810204080U) >> 56;
-#endif
 }
 
 static inline int has_events8(const unsigned char *data, word strictly)
@@ -132,12 +105,12 @@ static inline int masks8(const unsigned char *data, word strictly, struct scan_e
     word before_dot = load_word(data + i + 1) ^ EVERY('.');
     bare |= differs(lf, 0) ^ differs(after_cr, 0);
     /* An octet is zero where all three are what they are compared with. */
-    dots |= mask8(~differs(lf | after_cr | before_dot, 0)) << i;
+    dots |= word_mask(~differs(lf | after_cr | before_dot, 0)) << i;
   }
   events->dots = dots;
   events->bare = 0;
   for (unsigned i = 0; (bare & strictly) != 0 && i < SCAN_BLOCK; i += 8) {
-    events->bare |= mask8((not_lf(data + i) ^ not_after_cr(data + i)) & strictly) << i;
+    events->bare |= word_mask((not_lf(data + i) ^ not_after_cr(data + i)) & strictly) << i;
   }
   return (dots | events->bare) != 0;
 }
@@ -366,40 +339,48 @@ static unsigned seen_in(unsigned char octet)
   return (octet < 32 && octet != '\t') || octet == 127 ? SEEN_CONTROL : 0;
 }
 
+/* others_in tells where a block has octets that are not 32 to 126, by the highest of the LINE_BITS that each octet has. */
 #ifdef HAVE_SSE2
-/* Where the octets are not 32 to 126: one more than each, as a signed number, is then not above 32. */
-static unsigned others16(__m128i x)
+enum { LINE_BLOCK = 32, LINE_BITS = 1 };
+
+/* Where the octets are 32 to 126: one more than each, as a signed number, is then above 32. */
+static inline uint32_t printable16(const unsigned char *at)
 {
-  return (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(_mm_set1_epi8(33), _mm_add_epi8(x, _mm_set1_epi8(1))));
+  return (uint32_t)_mm_movemask_epi8(_mm_cmpgt_epi8(_mm_add_epi8(load16(at), _mm_set1_epi8(1)), _mm_set1_epi8(32)));
+}
+
+static inline uint32_t others_in(const unsigned char *block)
+{
+  return ~(printable16(block) | printable16(block + 16) << 16);
+}
+#else
+enum { LINE_BLOCK = WORD_OCTETS, LINE_BITS = 8 };
+
+static inline uint64_t others_in(const unsigned char *block)
+{
+  return not_printable(load_word(block), ' ') & EVERY(0x80);
 }
 #endif
 
 size_t ehlo_scan_line(const unsigned char *data, size_t size, unsigned *seen)
 {
   size_t at = 0;
-#ifdef HAVE_SSE2
-  while (size - at >= 32 && (others16(load16(data + at)) | others16(load16(data + at + 16))) == 0) {
-    at += 32;
-  }
-  for (; size - at >= 16; at += 16) {
-    __m128i x = load16(data + at);
-    unsigned others = others16(x);
+  while (at < size) {
+    uint64_t others = 1; /* what is shorter than a block is looked at octet by octet */
+    if (size - at >= LINE_BLOCK) {
+      others = others_in(data + at);
+    } else if (size >= LINE_BLOCK) {
+      others = others_in(data + size - LINE_BLOCK) >> (LINE_BLOCK - (size - at)) * LINE_BITS;
+    }
     if (others == 0) {
+      at += LINE_BLOCK;
       continue;
     }
-    unsigned above = (unsigned)_mm_movemask_epi8(x);
-    unsigned controls = others & ~above & ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8('\t')));
-    unsigned newlines = (unsigned)_mm_movemask_epi8(
-        _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('\r')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\n'))));
-    unsigned before = newlines == 0 ? 0xFFFF : (newlines & (0U - newlines)) - 1;
-    *seen |= ((above & before) != 0 ? SEEN_NON_ASCII : 0U) | ((controls & before) != 0 ? SEEN_CONTROL : 0U);
-    if (newlines != 0) {
-      return at + (size_t)__builtin_ctz(newlines);
+    at += lowest_bit(others) / LINE_BITS;
+    if (data[at] == '\r' || data[at] == '\n') {
+      return at;
     }
+    *seen |= seen_in(data[at++]);
   }
-#endif
-  for (; at < size && data[at] != '\r' && data[at] != '\n'; at++) {
-    *seen |= seen_in(data[at]);
-  }
-  return at;
+  return size;
 }

@@ -11,6 +11,7 @@
 #include "dot.h"
 
 #include "../bytes/scan.h"
+#include "../bytes/word.h"
 
 /* Where the stream stands. The content begins at LINE: the CRLF of the DATA command counts (S-DATA-06). */
 enum {
@@ -87,11 +88,6 @@ static void finish(const ehlo_dot *dot, struct piece *piece)
 {
   int withheld = (dot->state == CR || dot->state == DOT_CR) && piece->at > piece->run;
   cut(piece, piece->at - (withheld ? 1 : 0), piece->at);
-}
-
-static unsigned lowest_bit(uint64_t mask)
-{
-  return (unsigned)__builtin_ctzll(mask);
 }
 
 static int strict(const ehlo_dot *dot)
