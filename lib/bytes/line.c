@@ -42,25 +42,17 @@ void ehlo_line_done(struct line *line)
   }
 }
 
-int ehlo_line_take(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size,
-                   size_t *taken, ehlo_span *text, unsigned *seen)
+/* Puts a line together that does not lie whole in data: there is some of it in the buffer already, or it is cut, or it has a
+ * fault. */
+static int assemble(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size,
+                    size_t *taken, ehlo_span *text, unsigned *seen)
 {
   size_t at = 0;
-  *taken = 0;
-  *seen = 0;
   if (!line->held && line->fault == 0 && !line->after_cr) {
     unsigned here = 0;
-    size_t end = ehlo_scan_line(data, size, &here);
-    int whole = size - end >= 2 && data[end] == '\r' && data[end + 1] == '\n';
-    if (whole && line->used == 0 && end <= limit - 2) {
-      *text = span_of(data, end);
-      *seen = here;
-      *taken = end + 2;
-      return LINE_READY;
-    }
-    append(line, buffer, limit, data, end);
+    at = ehlo_scan_line(data, size, &here);
+    append(line, buffer, limit, data, at);
     line->seen |= (uint8_t)here;
-    at = end;
     if (line->fault == 0 && at < size) {
       line->after_cr = data[at] == '\r';
       line->fault = line->after_cr ? 0 : LINE_BARE_NEWLINE;
@@ -85,4 +77,19 @@ int ehlo_line_take(struct line *line, unsigned char *buffer, size_t limit, const
     return LINE_MORE;
   }
   return line->fault == 0 ? LINE_READY : line->fault;
+}
+
+int ehlo_line_take(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size,
+                   size_t *taken, ehlo_span *text, unsigned *seen)
+{
+  if (line->used == 0 && !line->after_cr && line->fault == 0 && !line->held) {
+    *seen = 0;
+    size_t end = ehlo_scan_line(data, size, seen);
+    if (size - end >= 2 && data[end] == '\r' && data[end + 1] == '\n' && end <= limit - 2) {
+      *text = span_of(data, end);
+      *taken = end + 2;
+      return LINE_READY;
+    }
+  }
+  return assemble(line, buffer, limit, data, size, taken, text, seen);
 }
