@@ -35,7 +35,10 @@ typedef int codec(ehlo_dot *, const void *, size_t, size_t *, ehlo_span *, size_
 /* Plays one piece. `max` is the room in the span list. */
 static void play_piece(codec *code, ehlo_dot *dot, ehlo_span piece, size_t max, struct outcome *outcome, size_t *taken)
 {
-  ehlo_span spans[SPANS];
+  /* Behind what may be written stands what must not be: */
+  ehlo_span spans[SPANS + 1];
+  static const ehlo_span untouched = {"untouched", 9};
+  spans[max] = untouched;
   ehlo_span here = guard_copy(0, piece);
   size_t done = 0;
   int result = EHLO_DOT_MORE;
@@ -44,6 +47,7 @@ static void play_piece(codec *code, ehlo_dot *dot, ehlo_span piece, size_t max, 
     size_t count = 99999;
     result = code(dot, here.ptr + done, here.len - done, &consumed, spans, max, &count);
     assert_true(consumed <= here.len - done && count <= max);
+    assert_ptr_equal(spans[max].ptr, untouched.ptr);
     assert_true(consumed > 0 || count > 0 || result == EHLO_ERR_BARE_NEWLINE);
     for (size_t i = 0; i < count; i++) {
       assert_true(spans[i].len > 0 && spans[i].len <= ROOM - outcome->length);
@@ -340,6 +344,23 @@ static void test_encode_every_place(void **state)
   }
 }
 
+static void test_encode_fills_the_list(void **state)
+{
+  static struct outcome outcome;
+  char content[3 * 40];
+  char wire[4 * 40];
+  (void)state;
+  for (size_t i = 0; i < 40; i++) {
+    memcpy(content + 3 * i, ".\r\n", 3);
+    memcpy(wire + 4 * i, "..\r\n", 4);
+  }
+  ehlo_dot dot;
+  ehlo_dot_init(&dot, 0);
+  play(ehlo_dot_encode, &dot, (ehlo_span){content, sizeof content}, 0, 0, &outcome);
+  assert_int_equal(outcome.length, sizeof wire);
+  assert_memory_equal(outcome.text, wire, sizeof wire);
+}
+
 static void test_encode_mistakes(void **state)
 {
   ehlo_dot dot;
@@ -369,6 +390,7 @@ int main(void)
       cmocka_unit_test(test_decode_mistakes),
       cmocka_unit_test(test_encode),
       cmocka_unit_test(test_encode_every_place),
+      cmocka_unit_test(test_encode_fills_the_list),
       cmocka_unit_test(test_encode_mistakes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
