@@ -25,9 +25,10 @@ static size_t drop(struct line *line, const unsigned char *data, size_t size)
 /* Appends what fits to the line; what does not is the fault of its being too long. */
 static void append(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size)
 {
-  if (size > limit - 2 - line->used) {
+  size_t room = limit - 2 - line->used;
+  if (size > room) {
     line->fault = LINE_TOO_LONG;
-    return;
+    size = room;
   }
   if (size > 0) {
     memcpy(buffer + line->used, data, size);

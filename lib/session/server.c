@@ -22,7 +22,7 @@ int ehlo_server_emit(ehlo_server *server, ehlo_event *event)
   server->fatal = 1;
   /* What the failing handler began to say is not to be trusted. */
   struct slot *front = server_front(server);
-  if (server->asking != 0 && front != NULL && front->ticket == server->asking) {
+  if (server->asking != 0 && front != NULL && front->ticket == server->asking && !server->begun_before) {
     server->output.tail = server->visible;
     front->begun = 0;
   }
@@ -80,7 +80,8 @@ void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason)
 
 int ehlo_server_close(ehlo_server *server, uint32_t reason)
 {
-  int unfinished = ehlo_server_cancel(server);
+  int turned = server->state == STATE_TURN;
+  ehlo_server_cancel(server);
   if (server->state != STATE_CLOSED) {
     ehlo_server_end_transaction(server, reason);
   }
@@ -88,7 +89,7 @@ int ehlo_server_close(ehlo_server *server, uint32_t reason)
     return 0; /* a handler ended it meanwhile, and the last word is said */
   }
   ehlo_server_enter(server, STATE_CLOSED);
-  return !unfinished;
+  return !server->unfinished && !turned;
 }
 
 /* An error counts against the peer, unless it is the host's verdict on a message. */

@@ -103,17 +103,19 @@ struct ehlo_server {
   uint8_t allow_any_hello;
 
   /* The session. */
-  uint8_t state;       /* STATE_ */
-  uint8_t busy;        /* a call that may call back is running */
-  uint8_t fatal;       /* the host ended it: EHLO_ERR_HOST from now on */
-  uint8_t ended;       /* ehlo_server_eof was called */
-  uint8_t stalled;     /* the last feed stopped with something left to do */
-  uint8_t refusal;     /* STATE_REFUSED: the row that answers everything */
-  uint8_t hello_verb;  /* of the accepted hello */
-  uint8_t watch;       /* EHLO_VIOLATION_EARLY_...: what octets would mean before `uncovered` is sent; 0: nothing */
-  uint32_t uncovered;  /* octets of output up to the end of the greeting or EHLO answer */
-  uint32_t hello_len;  /* of the name that is kept */
-  uint32_t next_hello; /* of the name that is being asked about, at the front of the line buffer; or over hello_size */
+  uint8_t state;        /* STATE_ */
+  uint8_t busy;         /* a call that may call back is running */
+  uint8_t fatal;        /* the host ended it: EHLO_ERR_HOST from now on */
+  uint8_t ended;        /* ehlo_server_eof was called */
+  uint8_t unfinished;   /* a reply of several lines was left without its end on the wire: nothing may follow */
+  uint8_t begun_before; /* the reply to what is being asked had been begun before its handler was called */
+  uint8_t stalled;      /* the last feed stopped with something left to do */
+  uint8_t refusal;      /* STATE_REFUSED: the row that answers everything */
+  uint8_t hello_verb;   /* of the accepted hello */
+  uint8_t watch;        /* EHLO_VIOLATION_EARLY_...: what octets would mean before `uncovered` is sent; 0: nothing */
+  uint32_t uncovered;   /* octets of output up to the end of the greeting or EHLO answer */
+  uint32_t hello_len;   /* of the name that is kept */
+  uint32_t next_hello;  /* of the name that is being asked about, at the front of the line buffer; or over hello_size */
   uint32_t errors;
   uint32_t transactions;
   uint64_t epoch;
@@ -204,7 +206,7 @@ void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason);
 void ehlo_server_watch(ehlo_server *server, uint32_t kind);
 
 /* Ends the session in order: CANCELs, then END. Returns 1 if a last reply may follow, 0 if not: a reply of several lines was left
- * unfinished on the wire, or a handler ended it all meanwhile. */
+ * unfinished on the wire, the roles are reversed, or a handler ended it all meanwhile. */
 int ehlo_server_close(ehlo_server *server, uint32_t reason);
 
 /* ---- server_decisions.c ---- */
@@ -233,9 +235,9 @@ void ehlo_slot_write(ehlo_server *server, struct slot *slot);
 /* Is a reply line sure to fit the output? */
 int ehlo_server_has_room(const ehlo_server *server);
 
-/* CANCEL for every ticket that the host deferred; empties the queue. Returns 1 if a reply of several lines is left
+/* CANCEL for every ticket that the host deferred; empties the queue, and marks it if a reply of several lines is left
  * unfinished on the wire. */
-int ehlo_server_cancel(ehlo_server *server);
+void ehlo_server_cancel(ehlo_server *server);
 
 /* ---- server_commands.c ---- */
 

@@ -230,7 +230,7 @@ static uint32_t parameter_violation(unsigned row)
                                : EHLO_VIOLATION_PARAMETER;
 }
 
-static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument)
+static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument, unsigned seen)
 {
   ehlo_event event = {.type = EHLO_EVENT_MAIL, .as.mail.verb = verb};
   ehlo_event_mail *envelope = &event.as.mail;
@@ -247,15 +247,16 @@ static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument)
     refuse(server, verb, parameter_violation(row), culprit, row);
     return;
   }
-  if (envelope->path.utf8 && !envelope->smtputf8) {
-    refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_SENDER);
+  if ((seen & SEEN_NON_ASCII) != 0 && !envelope->smtputf8) {
+    refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument,
+           envelope->path.utf8 ? REPLY_NON_ASCII_SENDER : REPLY_NON_ASCII);
     return;
   }
   server->next_smtputf8 = (uint8_t)envelope->smtputf8;
   ehlo_slot_ask(server, ehlo_slot_open(server, verb), &event);
 }
 
-static void rcpt(ehlo_server *server, ehlo_span argument)
+static void rcpt(ehlo_server *server, ehlo_span argument, unsigned seen)
 {
   ehlo_event event;
   event.type = EHLO_EVENT_RCPT;
@@ -273,8 +274,9 @@ static void rcpt(ehlo_server *server, ehlo_span argument)
     refuse(server, EHLO_VERB_RCPT, parameter_violation(row), culprit, row);
     return;
   }
-  if (envelope->path.utf8 && !server->smtputf8) {
-    refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_RCPT);
+  if ((seen & SEEN_NON_ASCII) != 0 && !server->smtputf8) {
+    refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_NON_ASCII, argument,
+           envelope->path.utf8 ? REPLY_NON_ASCII_RCPT : REPLY_NON_ASCII);
     return;
   }
   if (server->doomed) {
@@ -441,7 +443,7 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
   return REPLY_ROWS;
 }
 
-static void dispatch(ehlo_server *server, const ehlo_command *command)
+static void dispatch(ehlo_server *server, const ehlo_command *command, unsigned seen)
 {
   switch (command->verb) {
   case EHLO_VERB_HELO:
@@ -450,8 +452,8 @@ static void dispatch(ehlo_server *server, const ehlo_command *command)
   case EHLO_VERB_MAIL:
   case EHLO_VERB_SEND:
   case EHLO_VERB_SOML:
-  case EHLO_VERB_SAML: mail(server, command->verb, command->argument); break;
-  case EHLO_VERB_RCPT: rcpt(server, command->argument); break;
+  case EHLO_VERB_SAML: mail(server, command->verb, command->argument, seen); break;
+  case EHLO_VERB_RCPT: rcpt(server, command->argument, seen); break;
   case EHLO_VERB_DATA: data(server); break;
   case EHLO_VERB_VRFY:
   case EHLO_VERB_EXPN: query(server, command->verb, command->argument); break;
@@ -529,7 +531,7 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
     }
     skip_spaces(&command.argument);
   }
-  dispatch(server, &command);
+  dispatch(server, &command, seen);
 }
 
 /* ---- proceed ---- */

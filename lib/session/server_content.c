@@ -52,6 +52,7 @@ static unsigned deliver(ehlo_server *server, ehlo_span *spans, size_t count)
     struct slot *slot = server_front(server);
     ehlo_event event = {.type = EHLO_EVENT_BODY, .ticket = slot->ticket, .as.body = {spans, kept, server->octets}};
     server->asking = slot->ticket;
+    server->begun_before = 0;
     int failed = ehlo_server_emit(server, &event);
     server->asking = 0;
     if (server->state != STATE_CLOSED && (failed || slot->state == SLOT_ANSWERED)) {

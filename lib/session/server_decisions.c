@@ -254,6 +254,14 @@ static void revoke(ehlo_server *server, struct slot *slot)
   if (slot->state >= SLOT_ANSWERED && slot->code >= 400) {
     return;
   }
+  if (server->begun_before) {
+    /* Lines of a refusal are on the wire: it must be ended as it was begun. */
+    slot->row = REPLY_ROWS;
+    slot->parked = slot->unparked = 0;
+    slot->state = SLOT_ANSWERED;
+    write_if_front(server, slot);
+    return;
+  }
   if (slot->begun && slot == server_front(server)) {
     server->output.tail = server->visible;
   }
@@ -268,6 +276,7 @@ void ehlo_slot_ask(ehlo_server *server, struct slot *slot, ehlo_event *event)
   event->ticket = slot->ticket;
   slot->asked = 1;
   server->asking = slot->ticket;
+  server->begun_before = slot->begun;
   int failed = ehlo_server_emit(server, event);
   server->asking = 0;
   if (server->state == STATE_CLOSED) {
@@ -284,10 +293,12 @@ void ehlo_slot_ask(ehlo_server *server, struct slot *slot, ehlo_event *event)
   }
 }
 
-int ehlo_server_cancel(ehlo_server *server)
+void ehlo_server_cancel(ehlo_server *server)
 {
   const struct slot *front = server_front(server);
-  int unfinished = front != NULL && front->begun && front->state != SLOT_WRITTEN;
+  if (front != NULL && front->begun && front->state != SLOT_WRITTEN) {
+    server->unfinished = 1;
+  }
   while (server->count > 0) {
     struct slot slot = *server_front(server);
     server->first = server->first + 1 < server->max_pending ? server->first + 1 : 0;
@@ -301,7 +312,6 @@ int ehlo_server_cancel(ehlo_server *server)
       }
     }
   }
-  return unfinished;
 }
 
 /* ---- what the host says ---- */
