@@ -71,7 +71,7 @@ enum {
   EHLO_MAX_HELLO_SIZE = 1024,
   /* Recipients of a transaction. RFC 5321 4.5.3.1.8 demands 100; public servers have settled on 1,000. */
   EHLO_DEFAULT_MAX_RECIPIENTS = 1000,
-  /* Replies of 500 to 599 since the last accepted message, after which the session ends with 421. A person who types
+  /* Replies of 500 to 599 since the last accepted message, verdicts on messages not counted, after which the session ends with 421. A person who types
    * makes fewer; a harvester of addresses makes more (RFC 5321 7.8). */
   EHLO_DEFAULT_MAX_ERRORS = 20,
   /* Seconds that the peer may take for its next command, or for more content (RFC 5321 4.5.3.2.7: at least 5 minutes). */
@@ -159,7 +159,7 @@ enum {
 enum {
   EHLO_END_ACCEPTED = 1,     /* 2yz; in LMTP for every recipient */
   EHLO_END_REFUSED = 2,      /* 4yz or 5yz by the host, or by its silence; in LMTP for every recipient */
-  EHLO_END_MIXED = 3,        /* LMTP: accepted for some recipients, refused for others */
+  EHLO_END_MIXED = 3,        /* LMTP: accepted for some recipients, not for others, however the session goes on */
   EHLO_END_RESET = 4,        /* RSET */
   EHLO_END_SUPERSEDED = 5,   /* a new EHLO, HELO or LHLO */
   EHLO_END_QUIT = 6,         /* QUIT */
@@ -207,7 +207,8 @@ typedef struct ehlo_event_command {
   ehlo_span line; /* the whole line without its CRLF */
 } ehlo_event_command;
 
-/* HELLO asks whether to open the session; silence is 250. Answers: 2yz, 4yz, 5yz; the text stands behind the host name. */
+/* HELLO asks whether to open the session; silence is 250. Answers: 250 (one line: its text stands behind the host name, the
+ * extensions follow), 4yz, 5yz. */
 typedef struct ehlo_event_hello {
   uint32_t verb;      /* EHLO_VERB_HELO, EHLO or LHLO */
   ehlo_domain domain; /* the name or literal; kind EHLO_DOMAIN_NONE if a leniency let another spelling in */
@@ -327,7 +328,8 @@ typedef union ehlo_event_union {
   ehlo_event_cancel cancel;
 } ehlo_event_union;
 
-/* An event. It, and every span in it, lives until the handler returns. CONNECT and TURN have no data. */
+/* An event. It, and every span in it, lives until the handler returns. CONNECT and TURN have no data. CONNECT asks for the
+ * greeting (see ehlo_server_start). TURN asks whether to reverse the roles; silence is 502. Answers: 250, 4yz, 5yz. */
 typedef struct ehlo_event {
   uint32_t type;   /* EHLO_EVENT_ */
   uint32_t ticket; /* what to answer it by; 0 if it does not ask */
@@ -373,8 +375,8 @@ EHLO_API int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, eh
 
 /* Switches an extension on or off for the next EHLO answer. What the init config had off cannot be switched on
  * (EHLO_ERR_CONFIG): no room was kept for it. Takes effect at once for what is accepted. Returns EHLO_OK,
- * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE while an EHLO
- * answer is only partly in the output. */
+ * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE from the time
+ * that an EHLO answer is begun until its REPLY event. */
 EHLO_API int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on);
 
 /* The connection is there: asks for the greeting with CONNECT (silence: 220; answers: 2yz is 220, 421, or 4yz or 5yz
@@ -448,7 +450,8 @@ EHLO_API uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch
 EHLO_API int ehlo_server_reply(ehlo_server *server, uint32_t ticket, int code, const char *enhanced, ehlo_span text);
 
 /* Adds a line to a long answer, which ehlo_server_reply ends, with the same code and enhanced code. Returns as
- * ehlo_server_reply. A begun answer that is never ended closes the session without another octet. */
+ * ehlo_server_reply; EHLO_ERR_CODE also for 250 to HELLO. A begun answer that is never ended closes the session without another
+ * octet. */
 EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const char *enhanced,
                                     ehlo_span text);
 

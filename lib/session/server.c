@@ -81,6 +81,9 @@ void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason)
 int ehlo_server_close(ehlo_server *server, uint32_t reason)
 {
   int turned = server->state == STATE_TURN;
+  if (server->results_good > 0) {
+    reason = EHLO_END_MIXED; /* what some recipients were promised holds, however the session ends */
+  }
   ehlo_server_cancel(server);
   if (server->state != STATE_CLOSED) {
     ehlo_server_end_transaction(server, reason);
@@ -121,8 +124,8 @@ static int front_is_ready(const ehlo_server *server)
   return (front->state == SLOT_ANSWERED || front->unparked < front->parked) && ehlo_server_has_room(server);
 }
 
-/* Tells the host of a reply. */
-static void emit_reply(ehlo_server *server, const struct slot *slot)
+/* Tells the host of a reply. Returns as ehlo_server_emit. */
+static int emit_reply(ehlo_server *server, const struct slot *slot)
 {
   ehlo_event event;
   event.type = EHLO_EVENT_REPLY;
@@ -137,7 +140,7 @@ static void emit_reply(ehlo_server *server, const struct slot *slot)
   } else if (slot->verb == EHLO_VERB_RESULT) {
     event.as.reply.ordinal = server->results_replied;
   }
-  ehlo_server_emit(server, &event);
+  return ehlo_server_emit(server, &event);
 }
 
 /* What follows from a reply, whose slot was at the index `first`; it may be used anew in here. */
@@ -189,9 +192,12 @@ static void settle(ehlo_server *server)
     uint32_t first = server->first;
     server->first = first + 1 < server->max_pending ? first + 1 : 0;
     server->count--;
-    emit_reply(server, front);
+    int failed = emit_reply(server, front);
     if (!server->fatal) {
       proceed(server, front, first);
+    }
+    if (failed && server_in_transaction(server)) {
+      server->doomed = 1; /* the transaction that this very reply opened is lost too */
     }
   }
 }
@@ -272,8 +278,12 @@ static int feed_line(ehlo_server *server, const unsigned char *data, size_t size
 /* Nothing more comes, nothing is left to do: the session is over. */
 static void finish_eof(ehlo_server *server)
 {
+  if (!server->ended || server->state == STATE_CLOSED) {
+    return;
+  }
+  int cut_off = server->state == STATE_CONTENT && (server->found & FOUND_END) == 0;
   int busy = server->count > 0 || server->line.held || server->state == STATE_VERDICT;
-  if (server->ended && !busy && server->state != STATE_CLOSED) {
+  if (cut_off || !busy) {
     (void)ehlo_server_close(server, EHLO_END_LOST);
   }
 }
@@ -387,9 +397,6 @@ int ehlo_server_eof(ehlo_server *server)
     return result;
   }
   server->ended = 1;
-  if (server->state == STATE_CONTENT && (server->found & FOUND_END) == 0) {
-    (void)ehlo_server_close(server, EHLO_END_LOST);
-  }
   run(server, NULL, 0);
   finish_eof(server);
   return leave_call(server);

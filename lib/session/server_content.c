@@ -87,6 +87,9 @@ static void complete(ehlo_server *server)
   if (server->doomed && slot->state != SLOT_ANSWERED) {
     ehlo_slot_answer(server, slot, REPLY_LOCAL_ERROR);
   }
+  if (lmtp && slot->state != SLOT_ANSWERED && slot->code != 0) {
+    slot->state = SLOT_ANSWERED; /* a refusal was begun, and there will be no MESSAGE to end it in */
+  }
   if (slot->state == SLOT_ANSWERED) {
     slot->verb = lmtp ? EHLO_VERB_RESULT : EHLO_VERB_MESSAGE;
     server->results_asked = lmtp ? server->recipients : 1;

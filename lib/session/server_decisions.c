@@ -382,7 +382,9 @@ static int read_enhanced(const ehlo_server *server, const struct slot *slot, int
     enhanced->subject = row < REPLY_ROWS ? ehlo_replies[row].subject : 0;
     enhanced->detail = row < REPLY_ROWS ? ehlo_replies[row].detail : 0;
   }
-  if (!has_enhanced(server, slot->verb, (uint32_t)code)) {
+  /* What an answer was begun with it goes on with, even if another offer was made meanwhile. */
+  int carries = slot->code != 0 ? slot->enhanced.status_class != 0 : has_enhanced(server, slot->verb, (uint32_t)code);
+  if (!carries) {
     *enhanced = none;
   }
   return 1;
@@ -420,6 +422,9 @@ static int check(const ehlo_server *server, const struct slot *slot, int code, c
                  int last, struct line_said *said)
 {
   said->row = default_row(server, slot->verb, (uint32_t)code);
+  if (!last && is_hello(slot->verb) && code == 250) {
+    return EHLO_ERR_CODE; /* the lines that follow are the library's (RFC 5321 4.1.1.1) */
+  }
   if (!code_is_legal(server, slot, code) || !read_enhanced(server, slot, code, enhanced, said->row, &said->enhanced) ||
       (slot->code != 0 && memcmp(&said->enhanced, &slot->enhanced, sizeof said->enhanced) != 0)) {
     return EHLO_ERR_CODE;
