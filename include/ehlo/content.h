@@ -68,7 +68,7 @@ EHLO_API int ehlo_dot_encode(ehlo_dot *dot, const void *data, size_t size, size_
                              size_t max, size_t *count);
 
 /* Ends the content: completes a last line that lacks its CRLF, and adds the dot line. Writes at most 4 spans into
- * static storage; `spans` must have room for 4. Empty content gives ".CRLF" alone (S-DATA-06 of RFC 5321 4.1.1.4).
+ * static storage; `spans` must have room for 4. Empty content gives ".CRLF" alone (RFC 5321 4.1.1.4).
  *
  * Returns EHLO_OK; EHLO_ERR_BARE_NEWLINE when the content ended in a CR and bare newlines are not allowed (nothing is
  * written); EHLO_ERR_ARGUMENT; EHLO_ERR_STATE after the end. */

@@ -7,16 +7,20 @@
  * The loop of a host, once for each connection:
  *
  *     ehlo_server_start(server);
- *     for (;;) {
+ *     for (held = 0;;) {
  *       while ((data = ehlo_server_output(server, &size)), size > 0)
  *         ehlo_server_sent(server, write(fd, data, size));
  *       want = ehlo_server_want(server);
  *       if (want & EHLO_WANT_CLOSE) break;
  *       if (want & EHLO_WANT_READ) {
- *         n = read(fd, buffer, sizeof buffer);
- *         if (n <= 0) { ehlo_server_eof(server); continue; }
- *         ehlo_server_feed(server, buffer, n, &consumed);   ... and what was not consumed again, on EHLO_WANT_FEED
+ *         held = read(fd, at = buffer, sizeof buffer);
+ *         if (held <= 0) { ehlo_server_eof(server); held = 0; continue; }
+ *       } else if (!(want & EHLO_WANT_FEED)) {
+ *         ... wait until the peer takes output, or a verdict that was put off is there ...
+ *         continue;
  *       }
+ *       ehlo_server_feed(server, at, held, &consumed);
+ *       at += consumed, held -= consumed;
  *     }
  *
  * Events, in the order of a session:
@@ -32,7 +36,7 @@
  *     VIOLATION                                       for every breach of the protocol, before its reply
  *     CANCEL                                          for each deferred ticket that became pointless
  *
- * An event that asks carries a ticket. In its handler, or whenever it knows, the host answers with ehlo_server_reply
+ * An event that asks carries a ticket, never the same twice (in 2^32 asks). In its handler, or whenever it knows, the host answers with ehlo_server_reply
  * or ehlo_server_accept; if it does not know yet it calls ehlo_server_defer in the handler. If it does neither, the
  * safe answer is given when the handler returns. Answers go out in the order in which things were asked.
  */
@@ -166,9 +170,10 @@ enum {
   EHLO_END_TOO_BIG = 7,      /* more content than max_message_size */
   EHLO_END_BARE_NEWLINE = 8, /* content with a bare CR or LF */
   EHLO_END_LOST = 9,         /* the peer went away: ehlo_server_eof or ehlo_server_lost */
-  EHLO_END_SHUTDOWN = 10,    /* 421: by the host, or by the error limit */
-  EHLO_END_TIMED_OUT = 11,   /* ehlo_server_timed_out */
-  EHLO_END_FAILED = 12       /* a handler returned EHLO_FAIL_TRANSACTION */
+  EHLO_END_SHUTDOWN =
+      10, /* by the host (ehlo_server_shutdown, an answer of 421, a fatal handler), or the error limit */
+  EHLO_END_TIMED_OUT = 11, /* ehlo_server_timed_out */
+  EHLO_END_FAILED = 12     /* a handler returned EHLO_FAIL_TRANSACTION */
 };
 
 /* What a peer did wrong. */
@@ -215,7 +220,7 @@ typedef struct ehlo_event_hello {
   ehlo_span text;     /* what an old client put behind a literal (RFC 5321 4.1.1.1); mostly empty */
 } ehlo_event_hello;
 
-/* MAIL asks whether to open a transaction; silence is 250. Answers: 2yz, 4yz, 5yz. */
+/* MAIL asks whether to open a transaction; silence is 250. Answers: 25z, 4yz, 5yz. */
 typedef struct ehlo_event_mail {
   uint32_t verb;  /* EHLO_VERB_MAIL, SEND, SOML or SAML */
   ehlo_path path; /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */
@@ -226,7 +231,7 @@ typedef struct ehlo_event_mail {
   ehlo_span parameters; /* all of them as they are spelt, for ehlo_parameter_next */
 } ehlo_event_mail;
 
-/* RCPT asks whether to take a recipient; silence is 451. Answers: 2yz, 4yz, 5yz. Recipients are counted in the order of
+/* RCPT asks whether to take a recipient; silence is 451. Answers: 25z, 4yz, 5yz. Recipients are counted in the order of
  * their commands: the k-th that is accepted is `ordinal` k, from 0, in REPLY and RESULT. */
 typedef struct ehlo_event_rcpt {
   ehlo_path path; /* the forward-path; EHLO_PATH_MAILBOX or EHLO_PATH_POSTMASTER */
@@ -248,14 +253,14 @@ typedef struct ehlo_event_body {
   uint64_t octets;        /* of content so far, this piece included */
 } ehlo_event_body;
 
-/* MESSAGE asks for the verdict on the whole content (SMTP); silence is 451. Answers: 2yz, 4yz, 5yz. The ticket is
+/* MESSAGE asks for the verdict on the whole content (SMTP); silence is 451. Answers: 25z, 4yz, 5yz. The ticket is
  * the one that BODY carried. A 2yz takes responsibility for the message (RFC 5321 4.2.5). */
 typedef struct ehlo_event_message {
   uint32_t recipients; /* accepted */
   uint64_t octets;     /* of content */
 } ehlo_event_message;
 
-/* RESULT asks for the verdict for one recipient (LMTP); silence is 451. Answers: 2yz, 4yz, 5yz. */
+/* RESULT asks for the verdict for one recipient (LMTP); silence is 451. Answers: 25z, 4yz, 5yz. */
 typedef struct ehlo_event_result {
   uint32_t ordinal; /* the recipient, counted from 0 in the order of acceptance */
   uint64_t octets;  /* of content */
@@ -268,14 +273,14 @@ typedef struct ehlo_event_end {
   uint64_t octets;     /* of content that was given in BODY */
 } ehlo_event_end;
 
-/* VRFY and EXPN ask; silence is 252. Answers: 2yz, 4yz, 5yz; one mailbox a line (ehlo_server_reply_more). 250 only for an
+/* VRFY and EXPN ask; silence is 252. Answers: 25z, 4yz, 5yz; one mailbox a line (ehlo_server_reply_more). 250 only for an
  * address that was truly verified (RFC 5321 3.5.3). */
 typedef struct ehlo_event_query {
   ehlo_span argument; /* without a trailing SMTPUTF8 */
   uint32_t smtputf8;  /* 1 if SMTPUTF8 followed: the answer may hold UTF-8 (RFC 6531 3.7.4.2) */
 } ehlo_event_query;
 
-/* HELP asks; silence lists the commands. Answers: 2yz, 4yz, 5yz. */
+/* HELP asks; silence lists the commands. Answers: 21z, 4yz, 5yz. */
 typedef struct ehlo_event_help {
   ehlo_span argument; /* may be empty */
 } ehlo_event_help;
@@ -293,14 +298,15 @@ typedef struct ehlo_event_reply {
   uint32_t verb; /* EHLO_VERB_: what is answered */
   uint32_t code;
   ehlo_enhanced enhanced; /* as it stands in the reply; zero if none does */
-  uint32_t asked;         /* the ticket that asked, or 0 if the library answered by itself */
+  uint32_t asked;         /* the ticket that asked, answered or not; 0 if the host was not asked */
   uint32_t ordinal;       /* of the recipient, for an accepted RCPT and for RESULT; else 0 */
 } ehlo_event_reply;
 
 /* VIOLATION: the peer broke a rule. Does not ask. */
 typedef struct ehlo_event_violation {
   uint32_t kind;    /* EHLO_VIOLATION_ */
-  uint32_t verb;    /* of the line it stood in, EHLO_VERB_MESSAGE in content, or EHLO_VERB_LINE */
+  uint32_t verb;    /* of the line it stood in, EHLO_VERB_MESSAGE in content, EHLO_VERB_LINE for what is
+                       no command, or EHLO_VERB_NONE for early octets */
   ehlo_span octets; /* the line or part in question, if it is at hand; raw: escape it before it is shown */
 } ehlo_event_violation;
 
@@ -410,7 +416,8 @@ enum {
 };
 EHLO_API uint32_t ehlo_server_want(const ehlo_server *server);
 
-/* The peer will send no more (a half-close); to be called after all held input was fed. An open transaction ends once what
+/* The peer will send no more (a half-close); to be called after all held input was fed, and the last call that brings octets: feed
+ * is called with none from then on. An open transaction ends once what
  * was asked has been answered; then the session wants CLOSE. May fire REPLY, VIOLATION, CANCEL (for a paused BODY), END. Returns
  * EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before start, EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
 EHLO_API int ehlo_server_eof(ehlo_server *server);
@@ -420,7 +427,8 @@ EHLO_API int ehlo_server_eof(ehlo_server *server);
 EHLO_API int ehlo_server_lost(ehlo_server *server);
 
 /* The host must stop: cancels deferred tickets, queues a last reply and ends the session. `code` is 421, or another
- * 4yz or 5yz in defence against an attack (RFC 5321 3.8, 7.8). `enhanced` and text as in ehlo_server_reply. May fire REPLY,
+ * 4yz or 5yz in defence against an attack (RFC 5321 3.8, 7.8). `enhanced` and text as in ehlo_server_reply; the text has at most
+ * `pending_text` octets. May fire REPLY,
  * CANCEL, END. If a reply of several lines has been begun nothing can follow it: the session wants CLOSE without the
  * last reply. Returns as ehlo_server_eof, or EHLO_ERR_CODE, EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG. */
 EHLO_API int ehlo_server_shutdown(ehlo_server *server, int code, const char *enhanced, ehlo_span text);

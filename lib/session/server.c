@@ -27,7 +27,7 @@ int ehlo_server_emit(ehlo_server *server, ehlo_event *event)
     front->begun = 0;
   }
   if (ehlo_server_close(server, EHLO_END_SHUTDOWN)) {
-    ehlo_server_say(server, EHLO_VERB_NONE, REPLY_SHUTDOWN);
+    ehlo_server_say(server, EHLO_VERB_NONE, REPLY_UNAVAILABLE);
   }
   return 0;
 }
@@ -357,7 +357,7 @@ int ehlo_server_start(ehlo_server *server)
 {
   int new_state = server != NULL && server->state == STATE_NEW;
   if (new_state) {
-    server->state = STATE_GREETING;
+    ehlo_server_enter(server, STATE_GREETING);
   }
   int result = enter_call(server);
   if (result != EHLO_OK) {

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* The largest config that this version knows, and the smallest that any version had. */
-enum { CONFIG_SIZE = sizeof(ehlo_server_config), CONFIG_SIZE_MIN = sizeof(ehlo_server_config) };
+/* The smallest config that any version had. */
+enum { CONFIG_SIZE_MIN = sizeof(ehlo_server_config) };
 
 /* ---- config ---- */
 

@@ -268,7 +268,7 @@ static void revoke(ehlo_server *server, struct slot *slot)
   slot->begun = 0;
   slot->capability = 0;
   slot->code = 0;
-  ehlo_slot_answer(server, slot, slot->verb == EHLO_VERB_CONNECT ? REPLY_SHUTDOWN : REPLY_LOCAL_ERROR);
+  ehlo_slot_answer(server, slot, slot->verb == EHLO_VERB_CONNECT ? REPLY_UNAVAILABLE : REPLY_LOCAL_ERROR);
 }
 
 void ehlo_slot_ask(ehlo_server *server, struct slot *slot, ehlo_event *event)
@@ -358,7 +358,8 @@ static int code_is_legal(const ehlo_server *server, const struct slot *slot, int
   /* What opens a session, a door for content or a turn has one positive code only; so tells what follows it. */
   int exact = slot->verb == EHLO_VERB_CONNECT || is_hello(slot->verb) || slot->verb == EHLO_VERB_DATA ||
               slot->verb == EHLO_VERB_TURN;
-  if (code < 400 && exact && code != ehlo_commands[slot->verb].accept) {
+  int accept = ehlo_commands[slot->verb].accept;
+  if (code < 400 && slot->verb != EHLO_VERB_UNKNOWN && (exact ? code != accept : code / 10 != accept / 10)) {
     return 0;
   }
   return (ehlo_commands[slot->verb].answers >> (code / 100) & 1) != 0;
