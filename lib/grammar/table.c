@@ -88,14 +88,20 @@ static const uint16_t extension_offsets[] = {
 #define EXTENSION(id, keyword, default_, mail_, rcpt_) offsetof(struct extension_pool, PASTE(at_, id)),
 #include "extensions.def"
 #undef EXTENSION
-};
+    sizeof(struct extension_pool)};
 
-_Static_assert(sizeof extension_offsets == EHLO_EXT_COUNT * sizeof(uint16_t),
+_Static_assert(sizeof extension_offsets == (EHLO_EXT_COUNT + 1) * sizeof(uint16_t),
                "extensions.def and EHLO_EXT_ have the same rows");
 
 const char *ehlo_extension_keyword(uint32_t extension)
 {
   return extension < EHLO_EXT_COUNT ? (const char *)&extension_pool + extension_offsets[extension] : "?";
+}
+
+ehlo_span ehlo_extension_word(uint32_t extension)
+{
+  return span_of((const char *)&extension_pool + extension_offsets[extension],
+                 (size_t)(extension_offsets[extension + 1] - extension_offsets[extension]) - 1);
 }
 
 /* ---- parameters ---- */

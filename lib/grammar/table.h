@@ -68,6 +68,9 @@ extern const struct extension_row ehlo_extensions[EHLO_EXT_COUNT];
 extern const struct parameter_row ehlo_parameters[]; /* by EHLO_PARAMETER_, row 0 unused */
 extern const struct reply_row ehlo_replies[REPLY_ROWS];
 
+/* The EHLO keyword of an extension. Static. */
+ehlo_span ehlo_extension_word(uint32_t extension);
+
 /* The verb (EHLO_VERB_) that a word spells, in any case; EHLO_VERB_UNKNOWN for none. */
 uint32_t ehlo_verb_find(ehlo_span word);
 

@@ -37,12 +37,14 @@ uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from)
 
 ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer)
 {
-  struct writer writer = writer_on(buffer, CAPABILITY_TEXT);
-  write_string(&writer, ehlo_extension_keyword(extension));
-  if (extension == EHLO_EXT_SIZE) {
-    /* 0 says that there is no fixed maximum (RFC 1870 3). */
-    write_octet(&writer, ' ');
-    write_number(&writer, size_limit, 1);
+  ehlo_span keyword = ehlo_extension_word(extension);
+  if (extension != EHLO_EXT_SIZE) {
+    return keyword;
   }
+  /* 0 says that there is no fixed maximum (RFC 1870 3). */
+  struct writer writer = writer_on(buffer, CAPABILITY_TEXT);
+  write_span(&writer, keyword);
+  write_octet(&writer, ' ');
+  write_number(&writer, size_limit, 1);
   return span_of(buffer, writer.length);
 }

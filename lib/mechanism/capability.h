@@ -29,8 +29,8 @@ uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from);
 
 enum { CAPABILITY_TEXT = 64 };
 
-/* Writes the line that advertises an extension, keyword and parameters, to `buffer` of CAPABILITY_TEXT octets. `size_limit` is
- * what SIZE tells. Returns a span of the buffer. */
+/* The line that advertises an extension, keyword and parameters. `size_limit` is what SIZE tells. Static, or if there are
+ * parameters in `buffer` of CAPABILITY_TEXT octets. */
 ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer);
 
 #endif
