@@ -3,18 +3,9 @@
 
 /* ---- what everything goes through ---- */
 
-int ehlo_server_emit(ehlo_server *server, ehlo_event *event)
+/* A handler returned something else than EHLO_HANDLED. */
+static int handler_failed(ehlo_server *server, int result)
 {
-  if (server->fatal) {
-    return 0;
-  }
-  server->handling = 1;
-  server->visible = server->output.tail;
-  int result = server->on_event(server, event, server->user);
-  server->handling = 0;
-  if (result == EHLO_HANDLED) {
-    return 0;
-  }
   if (result == EHLO_FAIL_TRANSACTION) {
     server->doomed = server_in_transaction(server) ? 1 : 0;
     return EHLO_FAIL_TRANSACTION;
@@ -30,6 +21,18 @@ int ehlo_server_emit(ehlo_server *server, ehlo_event *event)
     ehlo_server_say(server, EHLO_VERB_NONE, REPLY_UNAVAILABLE);
   }
   return 0;
+}
+
+int ehlo_server_emit(ehlo_server *server, ehlo_event *event)
+{
+  if (server->fatal) {
+    return 0;
+  }
+  server->handling = 1;
+  server->visible = server->output.tail;
+  int result = server->on_event(server, event, server->user);
+  server->handling = 0;
+  return result == EHLO_HANDLED ? 0 : handler_failed(server, result);
 }
 
 void ehlo_server_violation(ehlo_server *server, uint32_t kind, uint32_t verb, ehlo_span octets)

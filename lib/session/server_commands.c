@@ -195,13 +195,13 @@ static unsigned read_parameters(const ehlo_server *server, ehlo_span list, ehlo_
 {
   uint32_t verb = mail != NULL ? EHLO_VERB_MAIL : EHLO_VERB_RCPT;
   uint64_t seen = 0;
-  for (;;) {
+  while (list.len > 0) {
     ehlo_parameter parameter;
-    int result = ehlo_parameter_next(&list, parse_flags(server), &parameter);
-    *culprit = result == 1 ? parameter.raw : list;
-    if (result <= 0) {
-      return result == 0 ? REPLY_ROWS : REPLY_SYNTAX;
+    if (ehlo_parameter_next(&list, parse_flags(server), &parameter) != 1) {
+      *culprit = list;
+      return REPLY_SYNTAX;
     }
+    *culprit = parameter.raw;
     const struct parameter_row *row = &ehlo_parameters[parameter.id];
     if (parameter.id == EHLO_PARAMETER_UNKNOWN || row->verb != verb || !server_offers(server, row->extension)) {
       if (!server->pass_parameters) {
@@ -221,6 +221,7 @@ static unsigned read_parameters(const ehlo_server *server, ehlo_span list, ehlo_
       return refusal;
     }
   }
+  return REPLY_ROWS;
 }
 
 static uint32_t parameter_violation(unsigned row)
@@ -408,13 +409,12 @@ static int not_offered(const ehlo_server *server, uint32_t verb)
 static unsigned check_command(const ehlo_server *server, const ehlo_command *command, unsigned seen, uint32_t *kind)
 {
   const struct command_row *row = &ehlo_commands[command->verb];
-  int utf8_allowed = server_offers(server, EHLO_EXT_SMTPUTF8) && takes_mailbox(command->verb);
   *kind = EHLO_VIOLATION_UNKNOWN_VERB;
   if (foreign(server, command->verb)) {
     return REPLY_UNKNOWN_COMMAND;
   }
   *kind = EHLO_VIOLATION_NON_ASCII;
-  if ((seen & SEEN_NON_ASCII) != 0 && !utf8_allowed) {
+  if ((seen & SEEN_NON_ASCII) != 0 && !(server_offers(server, EHLO_EXT_SMTPUTF8) && takes_mailbox(command->verb))) {
     return REPLY_NON_ASCII;
   }
   *kind = EHLO_VIOLATION_CONTROL;

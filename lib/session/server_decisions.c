@@ -38,7 +38,7 @@ struct slot *ehlo_slot_open(ehlo_server *server, uint32_t verb)
 }
 
 /* The slot that a ticket opens, if its answer is still awaited. Tickets in the queue are consecutive. */
-static struct slot *find(const ehlo_server *server, uint32_t ticket)
+static inline struct slot *find(const ehlo_server *server, uint32_t ticket)
 {
   const struct slot *front = server_front(server);
   if (front == NULL || ticket - front->ticket >= server->count) {
@@ -63,7 +63,7 @@ static int names_host(uint32_t verb, uint32_t code)
 }
 
 /* Does this reply carry an enhanced code? (RFC 2034 4: not in greetings, answers to hello, and 3yz) */
-static int has_enhanced(const ehlo_server *server, uint32_t verb, uint32_t code)
+static inline int has_enhanced(const ehlo_server *server, uint32_t verb, uint32_t code)
 {
   /* LHLO is no greeting to SMTP, but a word like any other. */
   int greeting = verb == EHLO_VERB_CONNECT || verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO ||
