@@ -365,12 +365,13 @@ static inline uint64_t others_in(const unsigned char *block)
 size_t ehlo_scan_line(const unsigned char *data, size_t size, unsigned *seen)
 {
   size_t at = 0;
+  size_t begins = size < LINE_BLOCK ? 0 : size - LINE_BLOCK + 1; /* a block can begin before this place */
   while (at < size) {
     uint64_t others = 1; /* what is shorter than a block is looked at octet by octet */
-    if (size - at >= LINE_BLOCK) {
+    if (at < begins) {
       others = others_in(data + at);
-    } else if (size >= LINE_BLOCK) {
-      others = others_in(data + size - LINE_BLOCK) >> (LINE_BLOCK - (size - at)) * LINE_BITS;
+    } else if (begins > 0) {
+      others = others_in(data + begins - 1) >> (at - (begins - 1)) * LINE_BITS;
     }
     if (others == 0) {
       at += LINE_BLOCK;

@@ -132,7 +132,7 @@ static size_t skip_spaces(ehlo_span *rest)
 }
 
 /* Does the text begin with the word, which is in lower case? */
-static int is_word(const char *text, ehlo_span word)
+static inline int is_word(const char *text, ehlo_span word)
 {
   size_t at = 0;
   while (at < word.len && octet_lower((unsigned char)text[at]) == (unsigned char)word.ptr[at]) {
