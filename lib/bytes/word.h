@@ -41,13 +41,6 @@ static inline word not_printable(word value, unsigned least)
   return ~((low | EVERY(0x80)) - EVERY(least)) | (low + EVERY(1)) | value;
 }
 
-/* The lowest high bit of the result is that of the first octet that is below `least`, DEL, above 127, or the one given; no high
- * bit is set if none is. What is set above the lowest is noise: such an octet borrows from the next, or carries into it. */
-static inline word first_other(word value, unsigned least, unsigned octet)
-{
-  return ((value - EVERY(least)) | (value + EVERY(1)) | value | ((value ^ EVERY(octet)) - EVERY(1))) & EVERY(0x80);
-}
-
 /* Brings the high bits of a word's octets together, that of the first in memory lowest. Each product of one bit of the word and
  * one of the factor falls on a place of its own, so nothing carries. */
 static inline uint64_t word_mask(word bits)
@@ -59,12 +52,6 @@ static inline uint64_t word_mask(word bits)
 static inline unsigned lowest_bit(uint64_t mask)
 {
   return (unsigned)__builtin_ctzll(mask);
-}
-
-/* The place of the octet that has the lowest high bit. */
-static inline unsigned lowest_octet(word bits)
-{
-  return lowest_bit(bits) / 8;
 }
 
 #endif
