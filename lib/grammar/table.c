@@ -5,8 +5,6 @@
  */
 #include "table.h"
 
-#include <string.h>
-
 #define PASTE(a, b) a##b
 
 /* ---- commands ---- */
@@ -121,25 +119,6 @@ _Static_assert(EHLO_PARAMETER_COUNT == 1
                ,
                "parameters.def and EHLO_PARAMETER_ have the same rows");
 
-/* A keyword's length and first letter, in lower case, as a number. Few share it, so that one comparison a row settles most. */
-static inline size_t keyword_number(const char *keyword, size_t length)
-{
-  return length << 8 | (unsigned char)keyword[0] | 0x20;
-}
-
-uint32_t ehlo_parameter_find(ehlo_span keyword)
-{
-  size_t number = keyword.len == 0 ? 0 : keyword_number(keyword.ptr, keyword.len);
-#define PARAMETER(id, name, extension, on, value)                        \
-  if (number == keyword_number(name, sizeof name - 1) &&                 \
-      ehlo_span_equal_nocase(keyword, span_of(name, sizeof name - 1))) { \
-    return EHLO_PARAMETER_##id;                                          \
-  }
-#include "parameters.def"
-#undef PARAMETER
-  return EHLO_PARAMETER_UNKNOWN;
-}
-
 /* ---- replies ---- */
 
 const struct reply_row ehlo_replies[REPLY_ROWS] = {
@@ -215,37 +194,4 @@ ehlo_span ehlo_reply_default(uint32_t code, ehlo_enhanced *enhanced)
     enhanced->detail = ehlo_replies[row].detail;
   }
   return ehlo_reply_text(row);
-}
-
-/* ---- verbs by name ---- */
-
-/* A verb's first four letters, in lower case, as a number. No two verbs share it. */
-static inline uint32_t head_number(const char *word)
-{
-  uint32_t number;
-  memcpy(&number, word, sizeof number);
-  return number | 0x20202020U;
-}
-
-/* The one verb that can begin with these four letters. Every comparison is with a constant. */
-static uint32_t verb_of_head(uint32_t head)
-{
-#define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group) \
-  if ((uint32_t)EHLO_VERB_##id >= EHLO_VERB_HELO && head == head_number(wire)) {                      \
-    return EHLO_VERB_##id;                                                                            \
-  }
-#include "commands.def"
-#undef COMMAND
-  return EHLO_VERB_UNKNOWN;
-}
-
-uint32_t ehlo_verb_find(ehlo_span word)
-{
-  if (word.len < 4) {
-    return EHLO_VERB_UNKNOWN;
-  }
-  uint32_t verb = verb_of_head(head_number(word.ptr));
-  const char *name = (const char *)&verb_pool + verb_offsets[verb];
-  int same = word.len == 4 ? name[4] == '\0' : ehlo_span_equal_nocase(span_from(word, 4), ehlo_span_of(name + 4));
-  return same ? verb : (uint32_t)EHLO_VERB_UNKNOWN;
 }

@@ -71,12 +71,6 @@ extern const struct reply_row ehlo_replies[REPLY_ROWS];
 /* The EHLO keyword of an extension. Static. */
 ehlo_span ehlo_extension_word(uint32_t extension);
 
-/* The verb (EHLO_VERB_) that a word spells, in any case; EHLO_VERB_UNKNOWN for none. */
-uint32_t ehlo_verb_find(ehlo_span word);
-
-/* The parameter (EHLO_PARAMETER_) that a keyword spells, in any case; EHLO_PARAMETER_UNKNOWN for none. */
-uint32_t ehlo_parameter_find(ehlo_span keyword);
-
 /* The default row for a code: the first in the table that has it; REPLY_ROWS if none. */
 unsigned ehlo_reply_find(unsigned code);
 
