@@ -292,7 +292,7 @@ static void situations_have_their_codes(void **state)
       {"RFC 6531 3.5", REPLY_NON_ASCII_SENDER, 550, 6, 7},
       {"RFC 6531 3.5", REPLY_NON_ASCII_RCPT, 553, 6, 7},
       {"RFC 2033 4.2", REPLY_NO_RECIPIENTS_503, 503, 5, 1},
-      {"RFC 5321 3.8", REPLY_SHUTDOWN, 421, 3, 2},
+      {"RFC 5321 3.8", REPLY_UNAVAILABLE, 421, 3, 2},
       {"RFC 1870 6.1", REPLY_TOO_BIG, 552, 3, 4},
       {"RFC 5321 7.8", REPLY_TOO_MANY_ERRORS, 421, 7, 0},
   };
