@@ -5,7 +5,7 @@
 # -O2 and -Os, and runs bench.c with each: by the clock, in the same process as memcpy, a memchr walk and the smallest scalar
 # machine, and by callgrind, whose counts of instructions are exact and repeat. Nothing that is timed is ever asserted.
 #
-# --gate: no clock; the counts and sizes are held to the goals in goals.tsv, and the end is 1 if one is missed.
+# --gate: no clock; the counts and sizes are held to the ceilings in goals.tsv, and the end is 1 if one is passed.
 set -eu
 cd "$(dirname "$0")/../.."
 gate=
