@@ -40,6 +40,9 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
   if (host->in_handler != NULL) {
     host->in_handler(host, event);
   }
+  if ((host->fail & EVENT_BIT(event->type)) != 0) {
+    return host->failure;
+  }
   if (event->ticket == 0) {
     return EHLO_HANDLED;
   }

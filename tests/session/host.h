@@ -23,6 +23,8 @@ struct host {
   uint32_t defer;  /* EVENT_BIT of what is deferred, with the event's number as tag */
   uint32_t silent; /* EVENT_BIT of what is not answered */
   int result;      /* what the handler returns for anything that asks */
+  uint32_t fail;   /* EVENT_BIT of what `failure` is returned for, unanswered */
+  int failure;
   void (*in_handler)(struct host *, const ehlo_event *);
 
   unsigned count[EVENT_KINDS];   /* events so far, by kind */
