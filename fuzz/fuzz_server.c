@@ -1,16 +1,17 @@
 /* fuzz_server.c: the whole receiving machine against its laws.
  *
- * The input is a session: how the server is configured, what the host answers, how the octets are cut, drained and answered late,
- * and what the client sends. In order: six octets of config (read_script), one with the number of verdicts, one with the number
- * of steps, the verdicts, the steps, the client's octets.
+ * The input is a session: how the server is configured, what the host answers, how the octets are cut, drained and
+ * answered late, and what the client sends. In order: six octets of config (read_script), one with the number of
+ * verdicts, one with the number of steps, the verdicts, the steps, the client's octets.
  *
- * A verdict belongs to the n-th thing that is asked, whenever that is: its low half says what is answered, its high half what
- * the host does with a BODY before it. A step is what the host's loop does next: its low three bits say what, the rest how much.
+ * A verdict belongs to the n-th thing that is asked, whenever that is: its low half says what is answered, its high
+ * half what the host does with a BODY before it. A step is what the host's loop does next: its low three bits say what,
+ * the rest how much.
  *
- * Held to in each session: the promises of server.h on events, tickets, replies and memory (the checks in on_event and in the
- * loop). And each session is played twice: by the steps, and once more fed whole, drained at once and answered at once; unless
- * the input asked for what depends on time, both must come to the same (law 2), and the second must be what a reader comes to who
- * knows nothing of SMTP but lines, 354 and the dot (check_framing).
+ * Held to in each session: the promises of server.h on events, tickets, replies and memory (the checks in on_event and
+ * in the loop). And each session is played twice: by the steps, and once more fed whole, drained at once and answered
+ * at once; unless the input asked for what depends on time, both must come to the same (law 2), and the second must be
+ * what a reader comes to who knows nothing of SMTP but lines, 354 and the dot (check_framing).
  */
 #define _GNU_SOURCE /* memmem, open_memstream */
 #include "ehlo.h"
@@ -292,7 +293,8 @@ static void say_what_is_illegal(struct play *play, struct ask *ask)
   REQUIRE(ehlo_server_reply(play->server, ask->ticket, 550, "2.0.0", ehlo_span_of("")) == EHLO_ERR_CODE);
   REQUIRE(ehlo_server_reply(play->server, ask->ticket, 550, "5.1", ehlo_span_of("")) == EHLO_ERR_CODE);
   REQUIRE(ehlo_server_reply(play->server, ask->ticket, code, NULL, ehlo_span_of("a\r\n250 b")) == EHLO_ERR_TEXT);
-  REQUIRE(ehlo_server_reply_more(play->server, ask->ticket, code, NULL, ehlo_span_of("a\nb")) == EHLO_ERR_TEXT);
+  REQUIRE(ehlo_server_reply_more(play->server, ask->ticket, code, NULL, ehlo_span_of("a\nb")) ==
+          (ask->type == EHLO_EVENT_HELLO ? EHLO_ERR_CODE : EHLO_ERR_TEXT));
   REQUIRE(ehlo_server_reply(play->server, ask->ticket, code, NULL, (ehlo_span){"a\0b", 3}) == EHLO_ERR_TEXT);
   REQUIRE(ehlo_server_reply(play->server, ask->ticket, code, NULL, too_long) == EHLO_ERR_TOO_LONG);
   REQUIRE(ehlo_server_reply(play->server, ask->ticket + 1, code, NULL, ehlo_span_of("")) == EHLO_ERR_TICKET);
@@ -351,7 +353,10 @@ static int decide(struct play *play, struct ask *ask)
 {
   int later = ask->plan == PLAN_DEFER || ask->plan == PLAN_DEFER_REFUSE || ask->plan == PLAN_DEFER_LONG ||
               (ask->plan == PLAN_CLOSE && ask->amount & 1);
-  if (ask->plan == PLAN_LONG || ask->plan == PLAN_DEFER_LONG) {
+  if (ask->type == EHLO_EVENT_HELLO) {
+    /* What stands behind the first line is the library's. */
+    REQUIRE(ehlo_server_reply_more(play->server, ask->ticket, 250, NULL, ehlo_span_of("X")) == EHLO_ERR_CODE);
+  } else if (ask->plan == PLAN_LONG || ask->plan == PLAN_DEFER_LONG) {
     ask->lines = 1 + ask->amount % 4;
   }
   if (ask->plan == PLAN_SILENT) {
@@ -521,7 +526,7 @@ static void on_end(struct play *play, const ehlo_event_end *end)
   REQUIRE(end->octets == play->octets);
   switch (end->reason) {
   case EHLO_END_ACCEPTED: REQUIRE(play->verdicts == wanted && play->good == wanted); break;
-  case EHLO_END_MIXED: REQUIRE(play->verdicts == wanted && play->good > 0 && play->good < wanted); break;
+  case EHLO_END_MIXED: REQUIRE(wanted > 1 && play->good > 0 && play->good < wanted); break;
   case EHLO_END_REFUSED:
   case EHLO_END_TOO_BIG:
   case EHLO_END_BARE_NEWLINE: REQUIRE(play->verdicts == wanted && play->good == 0); break;
@@ -529,7 +534,7 @@ static void on_end(struct play *play, const ehlo_event_end *end)
   case EHLO_END_RESET:
   case EHLO_END_SUPERSEDED:
   case EHLO_END_QUIT: REQUIRE(play->verdicts == 0 && !play->doomed); break;
-  default: REQUIRE(ehlo_end_name(end->reason)[0] != '?'); break;
+  default: REQUIRE(play->good == 0 && ehlo_end_name(end->reason)[0] != '?'); break;
   }
   fprintf(play->logs[LOG_ENDS], "%s %u %llu\n", ehlo_end_name(end->reason), (unsigned)end->recipients,
           play->host_interfered ? 0ULL : (unsigned long long)end->octets);
@@ -987,7 +992,8 @@ static void write_content(FILE *log, unsigned number, const char *at, const char
   free(text);
 }
 
-/* One reply to each line, whatever is in it; after 354 content up to its dot, and its verdicts; nothing after 221 and 421. */
+/* One reply to each line, whatever is in it; after 354 content up to its dot, and its verdicts; nothing after 221 and
+ * 421. */
 static void check_framing(const struct play *play)
 {
   const struct script *script = play->script;
