@@ -1,7 +1,7 @@
 /* fuzz_codec.c: base64, xtext and UTF-8. The input is octets to encode, and text to decode.
  *
- * Held to: what is encoded decodes to what it was, in exactly the room that was told; base64 that decodes is what encoding
- * would give; UTF-8 is judged as a decoder by values judges it.
+ * Held to: what is encoded decodes to what it was, in exactly the room that was told; base64 that decodes is what
+ * encoding would give; UTF-8 is judged as a decoder by values judges it.
  */
 #include "fuzz_grammar.h"
 

@@ -1,7 +1,7 @@
 /* fuzz_command.c: command lines against a plainer reading. The input is the line.
  *
- * Held to: the same split as the plain reading; the verb is the one whose name, in any case, is the word; a line put together
- * from what was found is read as the same.
+ * Held to: the same split as the plain reading; the verb is the one whose name, in any case, is the word; a line put
+ * together from what was found is read as the same.
  */
 #include "fuzz_grammar.h"
 

@@ -1,12 +1,12 @@
 /* fuzz_dot.c: dot-stuffing against a decoder that is too simple to be wrong.
  *
- * The input: one octet of flags (1 allows bare newlines, 2 encodes first, 4 and 8 choose the kernel of the search), one of
- * the room in the span list, one that says how many octets of piece lengths follow, those, and then the content. The pieces
- * are cut to these lengths, over and over, and each lies in a heap block of its own size.
+ * The input: one octet of flags (1 allows bare newlines, 2 encodes first, 4 and 8 choose the kernel of the search), one
+ * of the room in the span list, one that says how many octets of piece lengths follow, those, and then the content. The
+ * pieces are cut to these lengths, over and over, and each lies in a heap block of its own size.
  *
- * Held to: the joined content and the end do not depend on the cuts or on the room; they are those of the simple decoder,
- * which looks at the whole input at once; a bare CR or LF is told once, with all that came before it and nothing else;
- * what is encoded decodes to what it was.
+ * Held to: the joined content and the end do not depend on the cuts or on the room; they are those of the simple
+ * decoder, which looks at the whole input at once; a bare CR or LF is told once, with all that came before it and
+ * nothing else; what is encoded decodes to what it was.
  */
 #define _GNU_SOURCE /* memmem */
 #include "ehlo.h"

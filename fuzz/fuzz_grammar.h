@@ -1,8 +1,8 @@
 /* fuzz_grammar.h: what the targets for the grammar floor share.
  *
- * Each of them copies its input into a heap block of exactly its size, so that the address sanitizer sees every octet that is
- * read beside it, and holds the parsers to their words: what they tell lies inside what they were given, what they
- * refuse leaves zeroes behind, and what they take is what a second, simpler reading of the same rule takes.
+ * Each of them copies its input into a heap block of exactly its size, so that the address sanitizer sees every octet
+ * that is read beside it, and holds the parsers to their words: what they tell lies inside what they were given, what
+ * they refuse leaves zeroes behind, and what they take is what a second, simpler reading of the same rule takes.
  */
 #ifndef EHLO_FUZZ_GRAMMAR_H
 #define EHLO_FUZZ_GRAMMAR_H

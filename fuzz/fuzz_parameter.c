@@ -2,8 +2,8 @@
  *
  * The input: one octet, of which bit 0 is EHLO_PARSE_UTF8 and the rest the most digits of a number; then the text.
  *
- * Held to: a list is taken if each piece between two spaces is a parameter, and up to the first piece that is none; joined
- * by spaces the pieces are the list; a number is what adding up its digits gives.
+ * Held to: a list is taken if each piece between two spaces is a parameter, and up to the first piece that is none;
+ * joined by spaces the pieces are the list; a number is what adding up its digits gives.
  */
 #include "fuzz_grammar.h"
 

@@ -65,8 +65,8 @@ static int gap_is_wide_enough(const char *text)
   return groups <= 6;
 }
 
-/* Takes the zeros in front off each number of a dotted address, which inet_pton would refuse. 0 if a number has more than
- * three digits. */
+/* Takes the zeros in front off each number of a dotted address, which inet_pton would refuse. 0 if a number has more
+ * than three digits. */
 static int plain_numbers(char *text)
 {
   char *to = text;

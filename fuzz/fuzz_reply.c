@@ -1,10 +1,10 @@
 /* fuzz_reply.c: lines of replies, read and written.
  *
- * The input: two octets of code, three of an enhanced code, one of flags (EHLO_PARSE_UTF8, 4 last line, 8 with the enhanced
- * code), then a line, or the text of one.
+ * The input: two octets of code, three of an enhanced code, one of flags (EHLO_PARSE_UTF8, 4 last line, 8 with the
+ * enhanced code), then a line, or the text of one.
  *
- * Held to: a line is taken if a plain reading takes it; what was written is read as what it was written from, is not longer
- * than 512 octets, and holds nothing that may not go out.
+ * Held to: a line is taken if a plain reading takes it; what was written is read as what it was written from, is not
+ * longer than 512 octets, and holds nothing that may not go out.
  */
 #include "fuzz_grammar.h"
 

@@ -1,10 +1,10 @@
 /* fuzz_trace.c: Received and Return-Path.
  *
- * The input: one octet of flags (EHLO_PARSE_ bits; 4 tells `utf8`), two of utc_offset, eight of time, then seven parts, each
- * an octet of length and as many octets as it says or as there are.
+ * The input: one octet of flags (EHLO_PARSE_ bits; 4 tells `utf8`), two of utc_offset, eight of time, then seven parts,
+ * each an octet of length and as many octets as it says or as there are.
  *
- * Held to: nothing but printable octets goes out, in folded lines that none passes the limit; the parts come back out of
- * the field; the date, read by the C library, is the time that went in.
+ * Held to: nothing but printable octets goes out, in folded lines that none passes the limit; the parts come back out
+ * of the field; the date, read by the C library, is the time that went in.
  */
 #define _GNU_SOURCE /* strptime, timegm */
 #include "fuzz_grammar.h"
@@ -36,7 +36,8 @@ static ehlo_span take_part(struct input *input)
   return part;
 }
 
-/* Lines that end in CRLF, those behind the first begin with a tab, none is too long or blank, all octets may stand there. */
+/* Lines that end in CRLF, those behind the first begin with a tab, none is too long or blank, all octets may stand
+ * there. */
 static void check_field(ehlo_span field, int utf8)
 {
   size_t column = 0;

@@ -19,8 +19,8 @@ extern "C" {
 
 /* How content is read or written. */
 enum {
-  /* Pass a CR or LF that is not part of a CRLF on as an octet like any other, in place of refusing the content. It never
-   * becomes a line ending here. Danger: whoever gets the content next may take it for one; that is how mail is
+  /* Pass a CR or LF that is not part of a CRLF on as an octet like any other, in place of refusing the content. It
+   * never becomes a line ending here. Danger: whoever gets the content next may take it for one; that is how mail is
    * smuggled (CVE-2023-51764 and kin). */
   EHLO_DOT_ALLOW_BARE_NEWLINE = 1
 };

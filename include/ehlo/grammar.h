@@ -10,8 +10,8 @@
  * tell. Parsers return EHLO_OK or EHLO_ERR_SYNTAX unless their comment says more; with `used`, they read the longest
  * match at the front and tell its length, and what follows is the caller's concern; without it, the whole span must
  * match. Formatters write to the caller's buffer, add no NUL, set *length to the octets written, and return
- * EHLO_OK; EHLO_ERR_BUFFER, with *length the size needed and nothing of use written; or EHLO_ERR_TEXT for input that may
- * not go out, with *length 0. NULL for a pointer that is not said to be optional is EHLO_ERR_ARGUMENT.
+ * EHLO_OK; EHLO_ERR_BUFFER, with *length the size needed and nothing of use written; or EHLO_ERR_TEXT for input that
+ * may not go out, with *length 0. NULL for a pointer that is not said to be optional is EHLO_ERR_ARGUMENT.
  */
 #ifndef EHLO_GRAMMAR_H
 #define EHLO_GRAMMAR_H
@@ -71,8 +71,8 @@ EHLO_API int ehlo_parse_path(ehlo_span text, uint32_t flags, ehlo_path *path, si
 /* Parses Mailbox = Local-part "@" ( Domain / address-literal ), without brackets, at the front of `text`. */
 EHLO_API int ehlo_parse_mailbox(ehlo_span text, uint32_t flags, ehlo_path *path, size_t *used);
 
-/* Parses Domain / address-literal at the front of `text`. Labels are letters, digits and hyphens, with a letter or digit at
- * both ends; no empty label, no trailing dot. */
+/* Parses Domain / address-literal at the front of `text`. Labels are letters, digits and hyphens, with a letter or
+ * digit at both ends; no empty label, no trailing dot. */
 EHLO_API int ehlo_parse_domain(ehlo_span text, uint32_t flags, ehlo_domain *domain, size_t *used);
 
 /* The local-part without its quoting: "a\"b" gives a"b, and a.b gives a.b (RFC 5321 4.1.2: all spellings of the same
@@ -141,8 +141,8 @@ typedef struct ehlo_reply_line {
   ehlo_span text; /* behind the code and its space or hyphen; may be empty */
 } ehlo_reply_line;
 
-/* Parses one line of a reply, without its CRLF: Reply-code ( "-" / SP ) [ textstring ], or a code alone. Text may hold any
- * octet but CR, LF and NUL here (greetings and SMTPUTF8 answers do); what to do with it is the caller's concern. */
+/* Parses one line of a reply, without its CRLF: Reply-code ( "-" / SP ) [ textstring ], or a code alone. Text may hold
+ * any octet but CR, LF and NUL here (greetings and SMTPUTF8 answers do); what to do with it is the caller's concern. */
 EHLO_API int ehlo_parse_reply_line(ehlo_span line, ehlo_reply_line *reply);
 
 /* Parses status-code = class "." subject "." detail at the front of `text`; it must end there or before a space or
@@ -156,8 +156,9 @@ EHLO_API int ehlo_parse_enhanced(ehlo_span text, ehlo_enhanced *enhanced, size_t
 EHLO_API int ehlo_format_reply_line(uint32_t code, uint32_t last, const ehlo_enhanced *enhanced, ehlo_span text,
                                     uint32_t flags, char *buffer, size_t size, size_t *length);
 
-/* The default text of a reply code ("Requested mail action okay, completed") and its default enhanced code, from the table
- * of replies. *enhanced may be NULL; it is all zero for codes that carry none. Static; empty for an unknown code. */
+/* The default text of a reply code ("Requested mail action okay, completed") and its default enhanced code, from the
+ * table of replies. *enhanced may be NULL; it is all zero for codes that carry none. Static; empty for an unknown code.
+ */
 EHLO_API ehlo_span ehlo_reply_default(uint32_t code, ehlo_enhanced *enhanced);
 
 /* ---- codecs ---------------------------------------------------------------------------------------------------- */
@@ -167,13 +168,13 @@ EHLO_API ehlo_span ehlo_reply_default(uint32_t code, ehlo_enhanced *enhanced);
 EHLO_API int ehlo_base64_encode(ehlo_span octets, char *buffer, size_t size, size_t *length);
 EHLO_API int ehlo_base64_decode(ehlo_span text, char *buffer, size_t size, size_t *length);
 
-/* xtext (RFC 3461 4): "+" and two upper-case hexadecimal digits for "+", "=" and all outside 33 to 126. Decoding returns
- * also EHLO_ERR_SYNTAX. */
+/* xtext (RFC 3461 4): "+" and two upper-case hexadecimal digits for "+", "=" and all outside 33 to 126. Decoding
+ * returns also EHLO_ERR_SYNTAX. */
 EHLO_API int ehlo_xtext_encode(ehlo_span octets, char *buffer, size_t size, size_t *length);
 EHLO_API int ehlo_xtext_decode(ehlo_span text, char *buffer, size_t size, size_t *length);
 
-/* How many octets at the front of `text` are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, nothing above
- * U+10FFFF)? text.len means all of it. */
+/* How many octets at the front of `text` are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, nothing
+ * above U+10FFFF)? text.len means all of it. */
 EHLO_API size_t ehlo_utf8_valid(ehlo_span text);
 
 /* ---- trace fields (RFC 5321 4.4) -------------------------------------------------------------------------------- */
@@ -193,12 +194,12 @@ typedef struct ehlo_received {
   int64_t time;             /* seconds since 1970-01-01 00:00 UTC, years 1 to 9999: the host's clock */
 } ehlo_received;
 
-/* Formats a Received field, folded to lines of at most 78 octets where a token allows it, CRLF included. 1,024 octets of
- * buffer suffice for parts that keep RFC 5321's limits. Also EHLO_ERR_ARGUMENT for a time or offset out of range. */
+/* Formats a Received field, folded to lines of at most 78 octets where a token allows it, CRLF included. 1,024 octets
+ * of buffer suffice for parts that keep RFC 5321's limits. Also EHLO_ERR_ARGUMENT for a time or offset out of range. */
 EHLO_API int ehlo_format_received(const ehlo_received *received, char *buffer, size_t size, size_t *length);
 
-/* Formats "Return-Path: <...>CRLF" from a reverse-path as it is spelt, brackets included ("<>" for none). A source route is
- * left out. */
+/* Formats "Return-Path: <...>CRLF" from a reverse-path as it is spelt, brackets included ("<>" for none). A source
+ * route is left out. */
 EHLO_API int ehlo_format_return_path(ehlo_span path, uint32_t flags, char *buffer, size_t size, size_t *length);
 
 #if !defined(EHLO_BINDING) && defined(__cplusplus)

@@ -36,9 +36,10 @@
  *     VIOLATION                                       for every breach of the protocol, before its reply
  *     CANCEL                                          for each deferred ticket that became pointless
  *
- * An event that asks carries a ticket, never the same twice (in 2^32 asks). In its handler, or whenever it knows, the host answers with ehlo_server_reply
- * or ehlo_server_accept; if it does not know yet it calls ehlo_server_defer in the handler. If it does neither, the
- * safe answer is given when the handler returns. Answers go out in the order in which things were asked.
+ * An event that asks carries a ticket, never the same twice (in 2^32 asks). In its handler, or whenever it knows, the
+ * host answers with ehlo_server_reply or ehlo_server_accept; if it does not know yet it calls ehlo_server_defer in the
+ * handler. If it does neither, the safe answer is given when the handler returns. Answers go out in the order in which
+ * things were asked.
  */
 #ifndef EHLO_SERVER_H
 #define EHLO_SERVER_H
@@ -75,10 +76,11 @@ enum {
   EHLO_MAX_HELLO_SIZE = 1024,
   /* Recipients of a transaction. RFC 5321 4.5.3.1.8 demands 100; public servers have settled on 1,000. */
   EHLO_DEFAULT_MAX_RECIPIENTS = 1000,
-  /* Replies of 500 to 599 since the last accepted message, verdicts on messages not counted, after which the session ends with 421. A person who types
-   * makes fewer; a harvester of addresses makes more (RFC 5321 7.8). */
+  /* Replies of 500 to 599 since the last accepted message, verdicts on messages not counted, after which the session
+   * ends with 421. A person who types makes fewer; a harvester of addresses makes more (RFC 5321 7.8). */
   EHLO_DEFAULT_MAX_ERRORS = 20,
-  /* Seconds that the peer may take for its next command, or for more content (RFC 5321 4.5.3.2.7: at least 5 minutes). */
+  /* Seconds that the peer may take for its next command, or for more content (RFC 5321 4.5.3.2.7: at least 5 minutes).
+   */
   EHLO_DEFAULT_COMMAND_TIMEOUT = 300,
   EHLO_DEFAULT_CONTENT_TIMEOUT = 300
 };
@@ -125,8 +127,8 @@ typedef struct ehlo_server_config {
   uint8_t allow_any_hello; /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
                                    logs and trace fields as it came */
 
-  /* The library's own: what ehlo_server_config_init found out about the processor. Asking is slow on virtual machines; a
-   * config serves many sessions. */
+  /* The library's own: what ehlo_server_config_init found out about the processor. Asking is slow on virtual machines;
+   * a config serves many sessions. */
   uint8_t processor;
 } ehlo_server_config;
 
@@ -212,8 +214,8 @@ typedef struct ehlo_event_command {
   ehlo_span line; /* the whole line without its CRLF */
 } ehlo_event_command;
 
-/* HELLO asks whether to open the session; silence is 250. Answers: 250 (one line: its text stands behind the host name, the
- * extensions follow), 4yz, 5yz. */
+/* HELLO asks whether to open the session; silence is 250. Answers: 250 (one line: its text stands behind the host name,
+ * the extensions follow), 4yz, 5yz. */
 typedef struct ehlo_event_hello {
   uint32_t verb;      /* EHLO_VERB_HELO, EHLO or LHLO */
   ehlo_domain domain; /* the name or literal; kind EHLO_DOMAIN_NONE if a leniency let another spelling in */
@@ -273,8 +275,8 @@ typedef struct ehlo_event_end {
   uint64_t octets;     /* of content that was given in BODY */
 } ehlo_event_end;
 
-/* VRFY and EXPN ask; silence is 252. Answers: 25z, 4yz, 5yz; one mailbox a line (ehlo_server_reply_more). 250 only for an
- * address that was truly verified (RFC 5321 3.5.3). */
+/* VRFY and EXPN ask; silence is 252. Answers: 25z, 4yz, 5yz; one mailbox a line (ehlo_server_reply_more). 250 only for
+ * an address that was truly verified (RFC 5321 3.5.3). */
 typedef struct ehlo_event_query {
   ehlo_span argument; /* without a trailing SMTPUTF8 */
   uint32_t smtputf8;  /* 1 if SMTPUTF8 followed: the answer may hold UTF-8 (RFC 6531 3.7.4.2) */
@@ -285,8 +287,8 @@ typedef struct ehlo_event_help {
   ehlo_span argument; /* may be empty */
 } ehlo_event_help;
 
-/* UNKNOWN asks what to say to a verb that the library does not know; silence is 500. Answers: 2yz, 4yz, 5yz. Does not come
- * for lines that are no command at all. */
+/* UNKNOWN asks what to say to a verb that the library does not know; silence is 500. Answers: 2yz, 4yz, 5yz. Does not
+ * come for lines that are no command at all. */
 typedef struct ehlo_event_unknown {
   ehlo_span name;
   ehlo_span argument;
@@ -334,8 +336,9 @@ typedef union ehlo_event_union {
   ehlo_event_cancel cancel;
 } ehlo_event_union;
 
-/* An event. It, and every span in it, lives until the handler returns. CONNECT and TURN have no data. CONNECT asks for the
- * greeting (see ehlo_server_start). TURN asks whether to reverse the roles; silence is 502. Answers: 250, 4yz, 5yz. */
+/* An event. It, and every span in it, lives until the handler returns. CONNECT and TURN have no data. CONNECT asks for
+ * the greeting (see ehlo_server_start). TURN asks whether to reverse the roles; silence is 502. Answers: 250, 4yz, 5yz.
+ */
 typedef struct ehlo_event {
   uint32_t type;   /* EHLO_EVENT_ */
   uint32_t ticket; /* what to answer it by; 0 if it does not ask */
@@ -348,7 +351,8 @@ enum {
   EHLO_HANDLED = 0,
   /* The handler could not do its work. The open transaction is lost: its content is drained, what is asked within it is
    * answered 451, and it ENDs with EHLO_END_FAILED when the peer ends it; the session goes on. Outside a
-   * transaction what was asked gets 451, CONNECT 421. The answer that the handler may have given stands if it is a refusal. */
+   * transaction what was asked gets 451, CONNECT 421. The answer that the handler may have given stands if it is a
+   * refusal. */
   EHLO_FAIL_TRANSACTION = 1
 };
 
@@ -356,15 +360,16 @@ enum {
  * call back themselves (they return EHLO_ERR_REENTRANT). */
 typedef int ehlo_server_event_fn(ehlo_server *server, const ehlo_event *event, void *user);
 
-/* The name of an event for logs ("RCPT"), and of a violation and an end reason ("bare newline"). Static; "?" for none. */
+/* The name of an event for logs ("RCPT"), and of a violation and an end reason ("bare newline"). Static; "?" for none.
+ */
 EHLO_API const char *ehlo_event_name(uint32_t type);
 EHLO_API const char *ehlo_violation_name(uint32_t kind);
 EHLO_API const char *ehlo_end_name(uint32_t reason);
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
-/* The octets of memory that a session with this config needs, 0 if the config is illegal or NULL. It follows from the config
- * alone. */
+/* The octets of memory that a session with this config needs, 0 if the config is illegal or NULL. It follows from the
+ * config alone. */
 EHLO_API size_t ehlo_server_size(const ehlo_server_config *config);
 
 /* Makes a session in the host's block of `size` octets at `memory`, aligned for max_align_t. *out becomes `memory`. No
@@ -374,27 +379,28 @@ EHLO_API int ehlo_server_init(ehlo_server **out, void *memory, size_t size, cons
                               ehlo_server_event_fn *on_event, void *user);
 
 /* Takes up a session whose block was moved or copied, octet by octet, to `memory`: same library version, same kind of
- * machine, aligned. Sets callback and user anew. Pointers that ehlo_server_output gave are stale. No event fires. Returns
- * EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_MEMORY, EHLO_ERR_VERSION. */
+ * machine, aligned. Sets callback and user anew. Pointers that ehlo_server_output gave are stale. No event fires.
+ * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_MEMORY, EHLO_ERR_VERSION. */
 EHLO_API int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server_event_fn *on_event,
                                 void *user);
 
 /* Switches an extension on or off for the next EHLO answer. What the init config had off cannot be switched on
  * (EHLO_ERR_CONFIG): no room was kept for it. Takes effect at once for what is accepted. Returns EHLO_OK,
- * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE from the time
- * that an EHLO answer is begun until its REPLY event. */
+ * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE from the
+ * time that an EHLO answer is begun until its REPLY event. */
 EHLO_API int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on);
 
 /* The connection is there: asks for the greeting with CONNECT (silence: 220; answers: 2yz is 220, 421, or 4yz or 5yz
- * to refuse mail service, after which everything but QUIT gets 503 (521 after 521); RFC 5321 3.1). May fire CONNECT, REPLY.
- * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE if it was started before, EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
+ * to refuse mail service, after which everything but QUIT gets 503 (521 after 521); RFC 5321 3.1). May fire CONNECT,
+ * REPLY. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE if it was started before, EHLO_ERR_REENTRANT,
+ * EHLO_ERR_HOST. */
 EHLO_API int ehlo_server_start(ehlo_server *server);
 
 /* Gives the session `size` octets that arrived. *consumed tells how many it took: all, unless it must wait for an
  * answer, for output to be drained, or in the TURN state. The rest is the host's to keep and to feed first, as soon as
- * ehlo_server_want shows FEED; with size 0 (data may be NULL) if nothing is left. `data` is not kept. May fire any event but
- * CONNECT. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before start, EHLO_ERR_REENTRANT (*consumed 0), EHLO_ERR_HOST
- * (everything consumed). After the session wants CLOSE everything is consumed and ignored. */
+ * ehlo_server_want shows FEED; with size 0 (data may be NULL) if nothing is left. `data` is not kept. May fire any
+ * event but CONNECT. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before start, EHLO_ERR_REENTRANT (*consumed 0),
+ * EHLO_ERR_HOST (everything consumed). After the session wants CLOSE everything is consumed and ignored. */
 EHLO_API int ehlo_server_feed(ehlo_server *server, const void *data, size_t size, size_t *consumed);
 
 /* The octets to send, *size of them; NULL and 0 if there are none. They stay where they are, and more are only appended
@@ -416,10 +422,10 @@ enum {
 };
 EHLO_API uint32_t ehlo_server_want(const ehlo_server *server);
 
-/* The peer will send no more (a half-close); to be called after all held input was fed, and the last call that brings octets: feed
- * is called with none from then on. An open transaction ends once what
- * was asked has been answered; then the session wants CLOSE. May fire REPLY, VIOLATION, CANCEL (for a paused BODY), END. Returns
- * EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before start, EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
+/* The peer will send no more (a half-close); to be called after all held input was fed, and the last call that brings
+ * octets: feed is called with none from then on. An open transaction ends once what was asked has been answered; then
+ * the session wants CLOSE. May fire REPLY, VIOLATION, CANCEL (for a paused BODY), END. Returns EHLO_OK,
+ * EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before start, EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
 EHLO_API int ehlo_server_eof(ehlo_server *server);
 
 /* The peer is gone, nothing can be sent any more. May fire REPLY (for answers that were queued before), CANCEL for each
@@ -427,39 +433,39 @@ EHLO_API int ehlo_server_eof(ehlo_server *server);
 EHLO_API int ehlo_server_lost(ehlo_server *server);
 
 /* The host must stop: cancels deferred tickets, queues a last reply and ends the session. `code` is 421, or another
- * 4yz or 5yz in defence against an attack (RFC 5321 3.8, 7.8). `enhanced` and text as in ehlo_server_reply; the text has at most
- * `pending_text` octets. May fire REPLY,
- * CANCEL, END. If a reply of several lines has been begun nothing can follow it: the session wants CLOSE without the
- * last reply. Returns as ehlo_server_eof, or EHLO_ERR_CODE, EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG. */
+ * 4yz or 5yz in defence against an attack (RFC 5321 3.8, 7.8). `enhanced` and text as in ehlo_server_reply; the text
+ * has at most `pending_text` octets. May fire REPLY, CANCEL, END. If a reply of several lines has been begun nothing
+ * can follow it: the session wants CLOSE without the last reply. Returns as ehlo_server_eof, or EHLO_ERR_CODE,
+ * EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG. */
 EHLO_API int ehlo_server_shutdown(ehlo_server *server, int code, const char *enhanced, ehlo_span text);
 
 /* The clock that ehlo_server_timeout asked for has run out: as ehlo_server_shutdown with 421 4.4.2, with
  * EHLO_END_TIMED_OUT. */
 EHLO_API int ehlo_server_timed_out(ehlo_server *server);
 
-/* How many seconds the peer may be silent now, 0 for as long as it likes (RFC 5321 4.5.3.2.7). *epoch, if not NULL, is a number that
- * changes whenever the clock is to start anew: a complete command, progress of content, a reply drained; never single
- * octets of a command line. There is no clock while only the host's decision is awaited. Pure. */
+/* How many seconds the peer may be silent now, 0 for as long as it likes (RFC 5321 4.5.3.2.7). *epoch, if not NULL, is
+ * a number that changes whenever the clock is to start anew: a complete command, progress of content, a reply drained;
+ * never single octets of a command line. There is no clock while only the host's decision is awaited. Pure. */
 EHLO_API uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch);
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
 
-/* Answers what `ticket` asked. `code` is legal if the event's comment lists its first digit; 421 always is, and closes the
- * session once its turn is sent. `enhanced` ("5.1.1") may be NULL for the default of the code; its class must be the code's first
- * digit; it is left out where none may stand. An empty text gives the default. Text is printable ASCII, HT and SP; UTF-8 too in
- * 251 and 551 to RCPT in an SMTPUTF8 transaction, and in answers to VRFY and EXPN with SMTPUTF8 (RFC 6531 3.7.4). The line must
- * keep to 512 octets.
- * If the turn of this reply has not come, or there is no room, it is parked, at most `pending_text` octets of it.
+/* Answers what `ticket` asked. `code` is legal if the event's comment lists its first digit; 421 always is, and closes
+ * the session once its turn is sent. `enhanced` ("5.1.1") may be NULL for the default of the code; its class must be
+ * the code's first digit; it is left out where none may stand. An empty text gives the default. Text is printable
+ * ASCII, HT and SP; UTF-8 too in 251 and 551 to RCPT in an SMTPUTF8 transaction, and in answers to VRFY and EXPN with
+ * SMTPUTF8 (RFC 6531 3.7.4). The line must keep to 512 octets. If the turn of this reply has not come, or there is no
+ * room, it is parked, at most `pending_text` octets of it.
  *
  * No event fires; the octets may be queued at once. Outside a handler, call ehlo_server_feed next (want shows FEED).
  * Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_TICKET, EHLO_ERR_CODE, EHLO_ERR_TEXT, EHLO_ERR_TOO_LONG,
- * EHLO_ERR_SPACE (it fits neither the output nor `pending_text` now: drain, or wait for its turn, and call again; the ticket
- * stays open). */
+ * EHLO_ERR_SPACE (it fits neither the output nor `pending_text` now: drain, or wait for its turn, and call again; the
+ * ticket stays open). */
 EHLO_API int ehlo_server_reply(ehlo_server *server, uint32_t ticket, int code, const char *enhanced, ehlo_span text);
 
 /* Adds a line to a long answer, which ehlo_server_reply ends, with the same code and enhanced code. Returns as
- * ehlo_server_reply; EHLO_ERR_CODE also for 250 to HELLO. A begun answer that is never ended closes the session without another
- * octet. */
+ * ehlo_server_reply; EHLO_ERR_CODE also for 250 to HELLO. A begun answer that is never ended closes the session without
+ * another octet. */
 EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const char *enhanced,
                                     ehlo_span text);
 
@@ -467,8 +473,8 @@ EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int co
  * ticket of BODY, before MESSAGE, it is EHLO_ERR_CODE.) */
 EHLO_API int ehlo_server_accept(ehlo_server *server, uint32_t ticket);
 
-/* Puts the answer off; `tag` is the host's own and comes back in CANCEL. Only from inside the handler that got the ticket.
- * For BODY it stops the content until ehlo_server_resume. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
+/* Puts the answer off; `tag` is the host's own and comes back in CANCEL. Only from inside the handler that got the
+ * ticket. For BODY it stops the content until ehlo_server_resume. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
  * EHLO_ERR_TICKET, EHLO_ERR_STATE outside of that handler. */
 EHLO_API int ehlo_server_defer(ehlo_server *server, uint32_t ticket, uint64_t tag);
 

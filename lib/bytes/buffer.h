@@ -1,7 +1,7 @@
 /* buffer.h: writing into a caller's buffer that may be too small. Floor: bytes.
  *
- * A writer counts what it is given and stores what fits. So a formatter is written once, straight down, and its end tells
- * whether all fitted and how much room it takes.
+ * A writer counts what it is given and stores what fits. So a formatter is written once, straight down, and its end
+ * tells whether all fitted and how much room it takes.
  */
 #ifndef EHLO_BYTES_BUFFER_H
 #define EHLO_BYTES_BUFFER_H

@@ -43,8 +43,8 @@ void ehlo_line_done(struct line *line)
   }
 }
 
-/* Puts a line together that does not lie whole in data: there is some of it in the buffer already, or it is cut, or it has a
- * fault. */
+/* Puts a line together that does not lie whole in data: there is some of it in the buffer already, or it is cut, or it
+ * has a fault. */
 static int assemble(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size,
                     size_t *taken, ehlo_span *text, unsigned *seen)
 {

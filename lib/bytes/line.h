@@ -1,8 +1,9 @@
 /* line.h: from octets to lines that end in CRLF. Floor: bytes.
  *
- * The one place that knows what a bare CR or LF is and how long a line may be. A line that arrives whole is handed out where
- * it lies; a cut one is assembled in the caller's buffer. Both are judged alike. Only CRLF ends a line (RFC 5321 2.3.8): a
- * line with a bare CR or LF, or one over the limit, is dropped up to its CRLF, and the first thing wrong with it told then.
+ * The one place that knows what a bare CR or LF is and how long a line may be. A line that arrives whole is handed out
+ * where it lies; a cut one is assembled in the caller's buffer. Both are judged alike. Only CRLF ends a line (RFC
+ * 5321 2.3.8): a line with a bare CR or LF, or one over the limit, is dropped up to its CRLF, and the first thing wrong
+ * with it told then.
  */
 #ifndef EHLO_BYTES_LINE_H
 #define EHLO_BYTES_LINE_H
@@ -25,12 +26,13 @@ struct line {
   uint8_t held;     /* the line (or fault) is complete and waits for ehlo_line_done */
 };
 
-/* Takes octets from data[0, size) up to the end of a line. `buffer` holds `limit` octets; limit counts CRLF and is at least 3.
- * Sets *taken to the octets used, *text to the line without its CRLF and *seen to the SEEN_ bits of it (LINE_READY only).
+/* Takes octets from data[0, size) up to the end of a line. `buffer` holds `limit` octets; limit counts CRLF and is at
+ * least 3. Sets *taken to the octets used, *text to the line without its CRLF and *seen to the SEEN_ bits of it
+ * (LINE_READY only).
  *
  * The caller calls ehlo_line_done when it has dealt with a line, or a fault. Until then the same is told again: either
- * *taken counts it and nothing has changed (it lies whole in `data`; offer those octets again), or it is held and *taken
- * is 0. */
+ * *taken counts it and nothing has changed (it lies whole in `data`; offer those octets again), or it is held and
+ * *taken is 0. */
 int ehlo_line_take(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size,
                    size_t *taken, ehlo_span *text, unsigned *seen);
 

@@ -43,10 +43,10 @@ static int scan_octets(int strict, const unsigned char *data, size_t at, size_t 
   return (events->dots | events->bare) != 0;
 }
 
-/* All of a search but what is the kernel's own: `masks_of` makes the masks of a block and tells whether there is anything in
- * them, `has_events` tells it at less cost, and may be wrong where it says yes. Where one block has events the next often
- * has too, so the first is not asked first. The last block is looked at once more, shifted back to the end; what it shares with the
- * one before is cut off. */
+/* All of a search but what is the kernel's own: `masks_of` makes the masks of a block and tells whether there is
+ * anything in them, `has_events` tells it at less cost, and may be wrong where it says yes. Where one block has events
+ * the next often has too, so the first is not asked first. The last block is looked at once more, shifted back to the
+ * end; what it shares with the one before is cut off. */
 #define SEARCH(masks_of, has_events, strictly)                                                       \
   for (size_t first = at; to - at >= SCAN_BLOCK; at += SCAN_BLOCK) {                                 \
     if ((at == first || has_events(data + at, strictly)) && masks_of(data + at, strictly, events)) { \
@@ -339,7 +339,8 @@ static unsigned seen_in(unsigned char octet)
   return (octet < 32 && octet != '\t') || octet == 127 ? SEEN_CONTROL : 0;
 }
 
-/* others_in tells where a block has octets that are not 32 to 126, by the highest of the LINE_BITS that each octet has. */
+/* others_in tells where a block has octets that are not 32 to 126, by the highest of the LINE_BITS that each octet has.
+ */
 #ifdef HAVE_SSE2
 enum { LINE_BLOCK = 32, LINE_BITS = 1 };
 

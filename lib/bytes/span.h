@@ -1,7 +1,7 @@
 /* span.h: spans and character classes. Floor: bytes.
  *
- * A cursor over octets is a pair of pointers here (at, end); public spans are made from them at the rim. Classes are one
- * table of bits, a load and a test an octet.
+ * A cursor over octets is a pair of pointers here (at, end); public spans are made from them at the rim. Classes are
+ * one table of bits, a load and a test an octet.
  */
 #ifndef EHLO_BYTES_SPAN_H
 #define EHLO_BYTES_SPAN_H

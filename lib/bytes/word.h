@@ -33,16 +33,16 @@ static inline word differs(word value, word pattern)
   return ((value & EVERY(0x7F)) + EVERY(0x7F)) | value;
 }
 
-/* The high bit of each octet of the result is set where the octet is below `least` (at most 128), DEL, or above 127; exact. The
- * other bits are noise. */
+/* The high bit of each octet of the result is set where the octet is below `least` (at most 128), DEL, or above 127;
+ * exact. The other bits are noise. */
 static inline word not_printable(word value, unsigned least)
 {
   word low = value & EVERY(0x7F);
   return ~((low | EVERY(0x80)) - EVERY(least)) | (low + EVERY(1)) | value;
 }
 
-/* Brings the high bits of a word's octets together, that of the first in memory lowest. Each product of one bit of the word and
- * one of the factor falls on a place of its own, so nothing carries. */
+/* Brings the high bits of a word's octets together, that of the first in memory lowest. Each product of one bit of the
+ * word and one of the factor falls on a place of its own, so nothing carries. */
 static inline uint64_t word_mask(word bits)
 {
   return (((bits & EVERY(0x80)) >> 7) * 0x0102040810204080U) >> 56;

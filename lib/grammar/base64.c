@@ -1,7 +1,7 @@
 /* base64.c: base64, strictly. Floor: grammar.
  *
- * Encoders differ in nothing, decoders in what they let pass; this one lets nothing pass: each octets string has exactly one
- * text that decodes to it (RFC 4648 3.3 and 3.5; RFC 4954 4 demands the same).
+ * Encoders differ in nothing, decoders in what they let pass; this one lets nothing pass: each octets string has
+ * exactly one text that decodes to it (RFC 4648 3.3 and 3.5; RFC 4954 4 demands the same).
  */
 #include "../bytes/buffer.h"
 #include "../bytes/span.h"

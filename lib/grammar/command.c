@@ -22,8 +22,8 @@ static int is_verb(uint32_t verb, uint32_t letters)
   return name == letters;
 }
 
-/* The verb that a word of letters, digits and hyphens spells. All have four letters. Case is one bit; without it no other octet
- * of such a word is a letter. */
+/* The verb that a word of letters, digits and hyphens spells. All have four letters. Case is one bit; without it no
+ * other octet of such a word is a letter. */
 static uint32_t find_verb(const unsigned char *word, size_t length)
 {
   uint32_t letters;
@@ -45,9 +45,9 @@ static uint32_t find_verb(const unsigned char *word, size_t length)
 
 /* ---- lines ---- */
 
-/* Verb [ SP argument ] *( SP / HTAB ), the line without its CRLF. RFC 5321 2.4: verb and argument are separated by a space;
- * 4.1.1: white space before the CRLF is tolerated. Verbs are words of letters; extensions have used digits and hyphens
- * for theirs too. */
+/* Verb [ SP argument ] *( SP / HTAB ), the line without its CRLF. RFC 5321 2.4: verb and argument are separated by a
+ * space; 4.1.1: white space before the CRLF is tolerated. Verbs are words of letters; extensions have used digits and
+ * hyphens for theirs too. */
 int ehlo_parse_command(ehlo_span line, ehlo_command *command)
 {
   static const ehlo_command none;

@@ -33,8 +33,8 @@ enum {
 #undef PARAMETER
 };
 
-/* The parameter that a keyword spells. Case is one bit, and letters, digits and hyphens that differ in that bit alone are the
- * same letter. */
+/* The parameter that a keyword spells. Case is one bit, and letters, digits and hyphens that differ in that bit alone
+ * are the same letter. */
 static uint32_t find_keyword(const unsigned char *text, size_t length)
 {
   if (length > sizeof keywords->text || (1U << length & KEYWORD_LENGTHS) == 0) {

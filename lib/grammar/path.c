@@ -1,8 +1,8 @@
 /* path.c: paths, mailboxes, domains, local-parts. Floor: grammar.
  *
- * One function for each rule of RFC 5321 4.1.2 and 4.1.3. Each starts at `at`, never looks at `end`, and returns where its
- * longest match ends, or NULL. One pass: nothing is looked at twice but what a rule gives back (the hyphens at the end of a
- * label, the four digits before the first dot of an IPv4 address inside an IPv6 one).
+ * One function for each rule of RFC 5321 4.1.2 and 4.1.3. Each starts at `at`, never looks at `end`, and returns where
+ * its longest match ends, or NULL. One pass: nothing is looked at twice but what a rule gives back (the hyphens at the
+ * end of a label, the four digits before the first dot of an IPv4 address inside an IPv6 one).
  */
 #include "../bytes/buffer.h"
 #include "../bytes/span.h"
@@ -279,8 +279,8 @@ static int is_local_part(ehlo_span text)
          local_part(span_begin(text), span_end(text), EHLO_PARSE_UTF8, &quoted, &utf8) == span_end(text);
 }
 
-/* The next octet of a valid local-part behind its quoting; 256 at the end. In a dot-string neither quote nor backslash can
- * come up. */
+/* The next octet of a valid local-part behind its quoting; 256 at the end. In a dot-string neither quote nor backslash
+ * can come up. */
 static unsigned decoded_octet(cursor *at, cursor end)
 {
   if (*at < end && **at == '"') {
@@ -471,8 +471,8 @@ static int parse_path(ehlo_span text, uint32_t flags, int brackets, ehlo_path *p
   return EHLO_OK;
 }
 
-/* Most paths have no route, quotes, literal or UTF-8. Such a one is read here in one go, by the same rules as above. 0 for any
- * other, right or wrong, with nothing set. Here text.len > 0. */
+/* Most paths have no route, quotes, literal or UTF-8. Such a one is read here in one go, by the same rules as above. 0
+ * for any other, right or wrong, with nothing set. Here text.len > 0. */
 static int parse_plain_path(ehlo_span text, ehlo_path *path, size_t *used)
 {
   cursor begin = span_begin(text);

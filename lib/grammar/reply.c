@@ -52,7 +52,8 @@ static const unsigned char *subcode(const unsigned char *at, const unsigned char
   return at == begin || (*begin == '0' && at - begin > 1) ? NULL : at;
 }
 
-/* status-code = class "." subject "." detail    class = "2" / "4" / "5"                       (RFC 2034 4, RFC 3463 2) */
+/* status-code = class "." subject "." detail    class = "2" / "4" / "5"                       (RFC 2034 4, RFC 3463 2)
+ */
 int ehlo_parse_enhanced(ehlo_span text, ehlo_enhanced *enhanced, size_t *used)
 {
   const ehlo_enhanced none = {0, 0, 0};

@@ -13,7 +13,8 @@ static inline size_t reply_digits(unsigned number)
   return number > 99 ? 3 : number > 9 ? 2 : 1;
 }
 
-/* How many octets the line of a reply takes, CRLF included, with `text` octets of text. `enhanced` of class 0 is none. */
+/* How many octets the line of a reply takes, CRLF included, with `text` octets of text. `enhanced` of class 0 is none.
+ */
 static inline size_t reply_length(ehlo_enhanced enhanced, size_t text)
 {
   size_t length = 4 + text + 2;

@@ -128,8 +128,8 @@ const struct reply_row ehlo_replies[REPLY_ROWS] = {
 #undef REPLY
 };
 
-/* Each row as the line that goes out: "250 -.1.0 Sender okay" and CRLF. The class of the enhanced code is the first digit
- * of the code; that digit cannot be cut out here. */
+/* Each row as the line that goes out: "250 -.1.0 Sender okay" and CRLF. The class of the enhanced code is the first
+ * digit of the code; that digit cannot be cut out here. */
 #define BEFORE_TEXT(code, subject, detail) #code " -." #subject "." #detail " "
 
 struct reply_pool {

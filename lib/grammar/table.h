@@ -1,7 +1,7 @@
 /* table.h: the four tables of the protocol, and how to ask them. Floor: grammar.
  *
- * commands.def, extensions.def, parameters.def and replies.def say the facts; this turns each into a constant array without
- * pointers (texts lie in one pool, at offsets), so that nothing needs relocation and all of it stays read-only.
+ * commands.def, extensions.def, parameters.def and replies.def say the facts; this turns each into a constant array
+ * without pointers (texts lie in one pool, at offsets), so that nothing needs relocation and all of it stays read-only.
  */
 #ifndef EHLO_GRAMMAR_TABLE_H
 #define EHLO_GRAMMAR_TABLE_H
@@ -74,8 +74,8 @@ ehlo_span ehlo_extension_word(uint32_t extension);
 /* The default row for a code: the first in the table that has it; REPLY_ROWS if none. */
 unsigned ehlo_reply_find(unsigned code);
 
-/* A row as a whole last line, enhanced code and CRLF included; but for the class of the enhanced code, the octet at 4, which is
- * to be the same as the first. Static. */
+/* A row as a whole last line, enhanced code and CRLF included; but for the class of the enhanced code, the octet at 4,
+ * which is to be the same as the first. Static. */
 ehlo_span ehlo_reply_row_line(unsigned row);
 
 /* The text of a row. Static. */

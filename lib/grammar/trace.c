@@ -1,7 +1,8 @@
 /* trace.c: the trace fields, Received and Return-Path. Floor: grammar.
  *
- * A field is written word by word. Before each word goes a space, or, where the line would pass 78 octets, CRLF and a tab; words
- * are never cut. Every part that the host passes in is parsed by the rule that it has to keep, so nothing else comes out.
+ * A field is written word by word. Before each word goes a space, or, where the line would pass 78 octets, CRLF and a
+ * tab; words are never cut. Every part that the host passes in is parsed by the rule that it has to keep, so nothing
+ * else comes out.
  */
 #include "../bytes/buffer.h"
 #include "../bytes/span.h"
@@ -210,8 +211,8 @@ static void write_date_time(struct writer *writer, int64_t local, int32_t utc_of
  * Extended-Domain = Domain / ( Domain FWS "(" TCP-info ")" ) / ( address-literal FWS "(" TCP-info ")" )
  * TCP-info        = address-literal / ( Domain FWS address-literal )
  *
- * What the client called itself stands first. Where it cannot (it is no domain, or a literal without TCP-info behind it) the
- * best that is known of the client does, and what it called itself follows as a comment, which may stand before
+ * What the client called itself stands first. Where it cannot (it is no domain, or a literal without TCP-info behind
+ * it) the best that is known of the client does, and what it called itself follows as a comment, which may stand before
  * By-domain. A name without an address is no TCP-info either, so it is a comment. 0 if a part is not legal. */
 static int from_domain(struct field *field, const ehlo_received *received, uint32_t flags)
 {

@@ -1,7 +1,7 @@
 /* utf8.c: well-formed UTF-8. Floor: grammar.
  *
- * One character at a time, by the table of RFC 3629 4: the first octet tells the length and the range of the second, all
- * others are 80 to BF. So surrogates, overlong forms and what lies above U+10FFFF cannot come up.
+ * One character at a time, by the table of RFC 3629 4: the first octet tells the length and the range of the second,
+ * all others are 80 to BF. So surrogates, overlong forms and what lies above U+10FFFF cannot come up.
  */
 #include "utf8.h"
 

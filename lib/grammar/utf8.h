@@ -1,8 +1,8 @@
 /* utf8.h: UTF-8, and runs of octets that may hold it. Floor: grammar.
  *
- * SMTPUTF8 widens most rules of the grammar in one and the same way: UTF8-non-ascii joins the octets of a class (RFC 6531
- * 3.3). So the rules of this floor read runs: octets of a class, and between them whole sequences of UTF-8 where the
- * caller's flags let them in.
+ * SMTPUTF8 widens most rules of the grammar in one and the same way: UTF8-non-ascii joins the octets of a class (RFC
+ * 6531 3.3). So the rules of this floor read runs: octets of a class, and between them whole sequences of UTF-8 where
+ * the caller's flags let them in.
  */
 #ifndef EHLO_GRAMMAR_UTF8_H
 #define EHLO_GRAMMAR_UTF8_H
@@ -10,8 +10,8 @@
 #include "../bytes/span.h"
 #include "ehlo/grammar.h"
 
-/* The length, 2 to 4, of the well-formed sequence of a character above U+007F at the front of [at, end); 0 if there is none.
- * at < end. */
+/* The length, 2 to 4, of the well-formed sequence of a character above U+007F at the front of [at, end); 0 if there is
+ * none. at < end. */
 size_t ehlo_utf8_sequence(const unsigned char *at, const unsigned char *end);
 
 /* Behind the octets of the classes at the front of [at, end). Four at a time: most of what a command costs is here. */

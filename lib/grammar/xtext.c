@@ -14,8 +14,8 @@ static unsigned hexadecimal(unsigned char digit)
   return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10U : 16;
 }
 
-/* xtext = *( xchar / hexchar )    xchar = any ASCII CHAR between "!" (33) and "~" (126) inclusive, except for "+" and "="
- * hexchar = ASCII "+" immediately followed by two upper case hexadecimal digits                    (RFC 3461 4) */
+/* xtext = *( xchar / hexchar )    xchar = any ASCII CHAR between "!" (33) and "~" (126) inclusive, except for "+" and
+ * "=" hexchar = ASCII "+" immediately followed by two upper case hexadecimal digits                    (RFC 3461 4) */
 int ehlo_xtext_encode(ehlo_span octets, char *buffer, size_t size, size_t *length)
 {
   if (length == NULL) {

@@ -1,9 +1,9 @@
 /* dot.c: dot-stuffing, both ways, streaming. Floor: mechanism.
  *
- * Both directions work alike. A small machine knows, from octet to octet, where in a line the stream stands; it runs only
- * at the ends of a piece. Everything between is searched in blocks (scan.h) for the few places where something happens:
- * a dot behind a CRLF, or a CR or LF that is not part of a CRLF. What is content in a piece is handed out as it lies there,
- * in runs between those places.
+ * Both directions work alike. A small machine knows, from octet to octet, where in a line the stream stands; it runs
+ * only at the ends of a piece. Everything between is searched in blocks (scan.h) for the few places where something
+ * happens: a dot behind a CRLF, or a CR or LF that is not part of a CRLF. What is content in a piece is handed out as
+ * it lies there, in runs between those places.
  *
  * A CR at the end of a piece is withheld, since only the next octet tells whether it is content; so is the dot
  * that begins a line, until it is known whether it ends the content or was stuffed.
@@ -149,7 +149,8 @@ static int decode_octet(ehlo_dot *dot, struct piece *piece)
   return EHLO_DOT_MORE;
 }
 
-/* Can the search go on from here? What it looks at must lie in this piece, and a dot at the start of a line must be behind. */
+/* Can the search go on from here? What it looks at must lie in this piece, and a dot at the start of a line must be
+ * behind. */
 static int can_search(const ehlo_dot *dot, const struct piece *piece)
 {
   return piece->at > 0 && piece->size - piece->at >= SEARCH_MIN &&
@@ -178,8 +179,8 @@ static int stop_in_line(ehlo_dot *dot, struct piece *piece, size_t at)
   return EHLO_DOT_MORE;
 }
 
-/* Takes what can be taken of a piece by searching; the last octets are left, so that those behind an event are there. Returns as
- * decode_octet. */
+/* Takes what can be taken of a piece by searching; the last octets are left, so that those behind an event are there.
+ * Returns as decode_octet. */
 static int decode_run(ehlo_dot *dot, struct piece *piece)
 {
   const unsigned char *data = piece->data;
@@ -280,8 +281,8 @@ static int encode_octet(ehlo_dot *dot, struct piece *piece)
   return EHLO_OK;
 }
 
-/* As decode_run, the other way. A run ends behind the dot that is to be stuffed and the next begins before it, so that the
- * same octet is sent twice. */
+/* As decode_run, the other way. A run ends behind the dot that is to be stuffed and the next begins before it, so that
+ * the same octet is sent twice. */
 static int encode_run(ehlo_dot *dot, struct piece *piece)
 {
   const unsigned char *data = piece->data;

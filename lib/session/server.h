@@ -1,7 +1,8 @@
 /* server.h: the receiving machine, inside. Floor: session.
  *
  * One struct, five files: server_config.c (how a session is made), server.c (feed, output, and every change of state),
- * server_decisions.c (tickets and answers), server_commands.c (a handler for each command), server_content.c (DATA and its verdicts).
+ * server_decisions.c (tickets and answers), server_commands.c (a handler for each command), server_content.c (DATA and
+ * its verdicts).
  *
  * How it works. Every reply, whether the host or the library gives it, goes through a slot; slots form a queue in the
  * order of the commands:
@@ -11,9 +12,10 @@
  *     ANSWERED   the answer is known and parked: its turn has not come, or the output has no room
  *     WRITTEN    its octets are in the output
  *
- * `settle` takes written answers off the front of the queue: it emits their REPLY events and lets each command proceed, which
- * is where the session's state changes. It runs in every call that may call back. So an answer that comes between two calls
- * queues its octets at once and has its consequences in the next call; everything is in the order of the wire.
+ * `settle` takes written answers off the front of the queue: it emits their REPLY events and lets each command proceed,
+ * which is where the session's state changes. It runs in every call that may call back. So an answer that comes between
+ * two calls queues its octets at once and has its consequences in the next call; everything is in the order of the
+ * wire.
  *
  * All but RCPT and RESULT are barriers: nothing else is asked while they are in the queue.
  */
@@ -43,8 +45,8 @@ enum state {
   STATE_CLOSED    /* over; a last reply may still be on its way */
 };
 
-/* What content can come to behind the last BODY. If that paused the content, it waits for the resume, as it would have if it had come in
- * a piece of its own. */
+/* What content can come to behind the last BODY. If that paused the content, it waits for the resume, as it would have
+ * if it had come in a piece of its own. */
 enum { FOUND_TOO_BIG = 1, FOUND_BARE_NEWLINE = 2, FOUND_END = 4 };
 
 enum slot_state { SLOT_ASKED, SLOT_DEFERRED, SLOT_ANSWERED, SLOT_WRITTEN };
@@ -186,8 +188,8 @@ static inline int server_in_transaction(const ehlo_server *server)
 
 /* ---- server.c ---- */
 
-/* Calls the host. The one place that does. Returns 0, or EHLO_FAIL_TRANSACTION, after which the open transaction is doomed. If the
- * host ended the session, the state is STATE_CLOSED on return, and nothing is called any more. */
+/* Calls the host. The one place that does. Returns 0, or EHLO_FAIL_TRANSACTION, after which the open transaction is
+ * doomed. If the host ended the session, the state is STATE_CLOSED on return, and nothing is called any more. */
 int ehlo_server_emit(ehlo_server *server, ehlo_event *event);
 
 /* Emits a VIOLATION. */
@@ -205,8 +207,8 @@ void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason);
 /* Begins to watch for octets that come before all that is queued now has been sent; `kind` is what that violates. */
 void ehlo_server_watch(ehlo_server *server, uint32_t kind);
 
-/* Ends the session in order: CANCELs, then END. Returns 1 if a last reply may follow, 0 if not: a reply of several lines was left
- * unfinished on the wire, the roles are reversed, or a handler ended it all meanwhile. */
+/* Ends the session in order: CANCELs, then END. Returns 1 if a last reply may follow, 0 if not: a reply of several
+ * lines was left unfinished on the wire, the roles are reversed, or a handler ended it all meanwhile. */
 int ehlo_server_close(ehlo_server *server, uint32_t reason);
 
 /* ---- server_decisions.c ---- */

@@ -1,8 +1,8 @@
 /* server_commands.c: one handler for each command: check, ask, proceed. Floor: session.
  *
- * A line is first checked against its row in the table of commands: is it known, on offer, in order, with the argument that
- * it may have? Then its handler checks the argument and asks the host, or says what is to be said. What follows from a
- * reply is in ehlo_command_proceed, once the reply is on its way.
+ * A line is first checked against its row in the table of commands: is it known, on offer, in order, with the argument
+ * that it may have? Then its handler checks the argument and asks the host, or says what is to be said. What follows
+ * from a reply is in ehlo_command_proceed, once the reply is on its way.
  */
 #include "server.h"
 
@@ -97,7 +97,8 @@ static void proceed_hello(ehlo_server *server, const struct slot *slot)
 
 /* ---- MAIL, SEND, SOML, SAML and RCPT ---- */
 
-/* Reads a path at the front of *rest and moves on. `flags` are the EHLO_PARSE_ bits on offer. Returns 1 if it may pass. */
+/* Reads a path at the front of *rest and moves on. `flags` are the EHLO_PARSE_ bits on offer. Returns 1 if it may pass.
+ */
 static int read_path(ehlo_server *server, uint32_t verb, ehlo_span *rest, uint32_t flags, ehlo_path *path)
 {
   size_t used;
@@ -141,8 +142,8 @@ static inline int is_word(const char *text, ehlo_span word)
   return at == word.len;
 }
 
-/* Reads "FROM:" or "TO:", the path, and where the parameters begin (RFC 5321 3.3, 4.1.1.2, 4.1.1.3). Returns 1 if it may
- * pass. */
+/* Reads "FROM:" or "TO:", the path, and where the parameters begin (RFC 5321 3.3, 4.1.1.2, 4.1.1.3). Returns 1 if it
+ * may pass. */
 static int read_envelope(ehlo_server *server, uint32_t verb, ehlo_span argument, ehlo_path *path, ehlo_span *parameters)
 {
   ehlo_span keyword = verb == EHLO_VERB_RCPT ? span_of("to:", 3) : span_of("from:", 5);
@@ -189,8 +190,8 @@ static unsigned take_mail_parameter(const ehlo_server *server, const ehlo_parame
   }
 }
 
-/* Reads the parameters of MAIL, into `mail`, or of RCPT, where `mail` is NULL. Returns the row of the reply that refuses them, with
- * *culprit what it is about, or REPLY_ROWS. */
+/* Reads the parameters of MAIL, into `mail`, or of RCPT, where `mail` is NULL. Returns the row of the reply that
+ * refuses them, with *culprit what it is about, or REPLY_ROWS. */
 static unsigned read_parameters(const ehlo_server *server, ehlo_span list, ehlo_event_mail *mail, ehlo_span *culprit)
 {
   uint32_t verb = mail != NULL ? EHLO_VERB_MAIL : EHLO_VERB_RCPT;

@@ -1,9 +1,9 @@
 /* server_content.c: DATA in, and its verdicts. Floor: session.
  *
- * Behind 354 one slot stands in the queue: the message's. Its ticket goes out with every BODY, so that the host can refuse early;
- * the answer then waits in the slot for the end of the content. At the end the slot becomes the verdict in SMTP; in LMTP it is
- * given back and each recipient gets a slot of its own, or, if the whole message was refused, it answers for all
- * recipients one after the other.
+ * Behind 354 one slot stands in the queue: the message's. Its ticket goes out with every BODY, so that the host can
+ * refuse early; the answer then waits in the slot for the end of the content. At the end the slot becomes the verdict
+ * in SMTP; in LMTP it is given back and each recipient gets a slot of its own, or, if the whole message was refused, it
+ * answers for all recipients one after the other.
  */
 #include "server.h"
 
@@ -88,7 +88,9 @@ static void complete(ehlo_server *server)
     ehlo_slot_answer(server, slot, REPLY_LOCAL_ERROR);
   }
   if (lmtp && slot->state != SLOT_ANSWERED && slot->code != 0) {
-    slot->state = SLOT_ANSWERED; /* a refusal was begun, and there will be no MESSAGE to end it in */
+    /* A refusal was begun and not ended, and there will be no MESSAGE to end it in. */
+    (void)ehlo_server_close(server, EHLO_END_SHUTDOWN);
+    return;
   }
   if (slot->state == SLOT_ANSWERED) {
     slot->verb = lmtp ? EHLO_VERB_RESULT : EHLO_VERB_MESSAGE;

@@ -56,7 +56,8 @@ static int is_hello(uint32_t verb)
   return verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO || verb == EHLO_VERB_LHLO;
 }
 
-/* Does the first line of this reply begin with the host's name? (RFC 5321 4.2: the texts of 220, 221 and 421, and 4.1.1.1) */
+/* Does the first line of this reply begin with the host's name? (RFC 5321 4.2: the texts of 220, 221 and 421,
+ * and 4.1.1.1) */
 static int names_host(uint32_t verb, uint32_t code)
 {
   return code == 421 || code == 221 || (code == 220 && verb == EHLO_VERB_CONNECT) || (code == 250 && is_hello(verb));
@@ -316,8 +317,8 @@ void ehlo_server_cancel(ehlo_server *server)
 
 /* ---- what the host says ---- */
 
-/* Is the text legal in a reply? UTF-8 stands only in the answers that quote an address to a client that asked for it: 251 and
- * 551 in a transaction with SMTPUTF8, and those to VRFY and EXPN with SMTPUTF8 (RFC 6531 3.7.4). */
+/* Is the text legal in a reply? UTF-8 stands only in the answers that quote an address to a client that asked for it:
+ * 251 and 551 in a transaction with SMTPUTF8, and those to VRFY and EXPN with SMTPUTF8 (RFC 6531 3.7.4). */
 static int text_is_legal(const struct slot *slot, int code, ehlo_span text)
 {
   if (span_is(text, CLASS_TEXT)) {

@@ -1,8 +1,9 @@
 /* bench.c: what the library costs, beside what the bare machine costs.
  *
- * Without an argument: times every row in interleaved rounds, and prints `name <tab> octets or commands a second`, the best
- * round of each. Under valgrind --tool=callgrind: goes through every row once, and has callgrind dump what it counted with the
- * row's name. `sizes`: prints octets a session. run.sh calls all three, for each build, and report.py makes the table.
+ * Without an argument: times every row in interleaved rounds, and prints `name <tab> octets or commands a second`, the
+ * best round of each. Under valgrind --tool=callgrind: goes through every row once, and has callgrind dump what it
+ * counted with the row's name. `sizes`: prints octets a session. run.sh calls all three, for each build, and report.py
+ * makes the table.
  *
  * A row's name is kind/what/piece for content, commands/what for commands.
  */
@@ -119,8 +120,8 @@ static void run_memchr(const struct content *content, size_t piece)
   sink = lines;
 }
 
-/* The smallest machine that does the work an octet at a time: takes stuffed dots out, finds the end, and lets a bare CR or LF be
- * content. */
+/* The smallest machine that does the work an octet at a time: takes stuffed dots out, finds the end, and lets a bare CR
+ * or LF be content. */
 enum scalar_state { SCALAR_LINE, SCALAR_TEXT, SCALAR_CR, SCALAR_DOT, SCALAR_DOT_CR, SCALAR_END };
 
 static size_t scalar_decode(enum scalar_state *state, const unsigned char *data, size_t size, unsigned char *out)

@@ -1,5 +1,5 @@
-/* receiver.c: a program that receives mail, for nothing but its weight: it has the whole server role linked in, and of libc only
- * four functions, which weigh the same without the library. */
+/* receiver.c: a program that receives mail, for nothing but its weight: it has the whole server role linked in, and of
+ * libc only four functions, which weigh the same without the library. */
 #include "ehlo.h"
 
 void host_main(void);

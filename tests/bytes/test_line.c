@@ -1,4 +1,5 @@
-/* test_line.c: from octets to lines. Each row is fed at every pair of cuts; pieces and the buffer end at a guard page. */
+/* test_line.c: from octets to lines. Each row is fed at every pair of cuts; pieces and the buffer end at a guard page.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,8 +19,8 @@
   }
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
-/* What is told of the octets, one line of it for each line of theirs: the text, "!long" or "!bare"; SEEN_NON_ASCII adds an "8", SEEN_CONTROL
- * a "c", before a colon. */
+/* What is told of the octets, one line of it for each line of theirs: the text, "!long" or "!bare"; SEEN_NON_ASCII adds
+ * an "8", SEEN_CONTROL a "c", before a colon. */
 struct line_row {
   const char *rule;
   size_t limit;

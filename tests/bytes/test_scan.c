@@ -1,5 +1,5 @@
-/* test_scan.c: each kernel of the search finds what an octet at a time finds. Inputs end at a guard page; those of content are
- * searched once more in a heap block of their own size, which the sanitizers guard at both ends. */
+/* test_scan.c: each kernel of the search finds what an octet at a time finds. Inputs end at a guard page; those of
+ * content are searched once more in a heap block of their own size, which the sanitizers guard at both ends. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>

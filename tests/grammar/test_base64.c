@@ -60,7 +60,8 @@ static void malformed_text_is_refused(void **state)
   }
 }
 
-/* Every octet at every place of a group: what decodes is what would be encoded, so there is one text for each string. */
+/* Every octet at every place of a group: what decodes is what would be encoded, so there is one text for each string.
+ */
 static void each_character_stands_where_it_may(void **state)
 {
   (void)state;

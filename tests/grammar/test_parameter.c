@@ -183,6 +183,8 @@ static void keywords_are_known_in_any_case(void **state)
       {"P-MAIL-13", TEXT("SIZ-=1"), EHLO_PARAMETER_UNKNOWN},
       {"P-MAIL-13", TEXT("X"), EHLO_PARAMETER_UNKNOWN},
       {"P-MAIL-13", TEXT("X-SIZE=1"), EHLO_PARAMETER_UNKNOWN},
+      {"P-MAIL-13", TEXT("BODIES-OF-FIFTEEN"), EHLO_PARAMETER_UNKNOWN},
+      {"P-MAIL-13", TEXT("X234567890-234567890-234567890-23456"), EHLO_PARAMETER_UNKNOWN}, /* 36, 32 more than SIZE */
   };
   for (size_t i = 0; i < ROWS(rows); i++) {
     ehlo_span rest = guard_copy(0, rows[i].text);

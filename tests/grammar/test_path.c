@@ -85,6 +85,8 @@ static void check_path(const struct path_row *row, ehlo_span text)
   CHECK(row->rule, text, ehlo_span_equal(path.local_part, row->local_part));
   CHECK(row->rule, text, ehlo_span_equal(path.domain.raw, row->domain));
   CHECK(row->rule, text, path.domain.kind == row->domain_kind);
+  int has_address = row->domain_kind == EHLO_DOMAIN_IPV4 || row->domain_kind == EHLO_DOMAIN_IPV6;
+  CHECK(row->rule, text, has_address || is_zero(path.domain.address, sizeof path.domain.address));
   CHECK(row->rule, text, path.mailbox.len == used - row->route.len - 2);
   CHECK(row->rule, text, path.quoted == (row->local_part.len > 0 && row->local_part.ptr[0] == '"'));
   CHECK(row->rule, text, path.domain.utf8 == (uint32_t)has_high_octet(row->domain));
@@ -165,6 +167,10 @@ static const struct bad_row bad_paths[] = {
     {"P-ADDR-01", TEXT("<@b>"), 0},
     {"P-ADDR-01", TEXT("<a@>"), 0},
     {"P-ADDR-01", TEXT("<a@b@c>"), 0},
+    {"P-ADDR-01", TEXT("<a b>"), 0},
+    {"P-ADDR-01", TEXT("<a:b>"), 0},
+    {"P-ADDR-01", TEXT("<a.b,c.d>"), 0},
+    {"P-ADDR-01", TEXT("<a@b:c>"), 0},
     {"P-ADDR-01", TEXT("<<a@b>>"), 0},
     {"P-ADDR-01", TEXT("< >"), 0},
     {"P-ADDR-01", TEXT("<a@b\r\n>"), 0},

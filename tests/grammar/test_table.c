@@ -202,7 +202,8 @@ static void replies_have_the_texts_of_the_rfcs(void **state)
     ehlo_enhanced enhanced;
     const char *text;
   } facts[] = {
-      /* RFC 5321 4.2.2 without its examples in brackets; RFC 7504 3 and 4; RFC 3463 and RFC 5248 for the enhanced codes */
+      /* RFC 5321 4.2.2 without its examples in brackets; RFC 7504 3 and 4; RFC 3463 and RFC 5248 for the enhanced codes
+       */
       {211, {2, 0, 0}, "System status, or system help reply"},
       {214, {2, 0, 0}, "Help message"},
       {220, {2, 0, 0}, "Service ready"},

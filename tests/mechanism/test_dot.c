@@ -1,5 +1,5 @@
-/* test_dot.c: dot-stuffing, both ways. Each row is played at every pair of cuts, by each kernel of the search; pieces end at a
- * guard page. */
+/* test_dot.c: dot-stuffing, both ways. Each row is played at every pair of cuts, by each kernel of the search; pieces
+ * end at a guard page. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -43,6 +43,9 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
   if ((host->fail & EVENT_BIT(event->type)) != 0) {
     return host->failure;
   }
+  if ((host->fail_at & EVENT_BIT(event->type)) != 0) {
+    return EHLO_FAIL_TRANSACTION;
+  }
   if (event->ticket == 0) {
     return EHLO_HANDLED;
   }

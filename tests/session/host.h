@@ -20,10 +20,11 @@ struct host {
   char *memory; /* the block, with a margin behind it */
   size_t size;
 
-  uint32_t defer;  /* EVENT_BIT of what is deferred, with the event's number as tag */
-  uint32_t silent; /* EVENT_BIT of what is not answered */
-  int result;      /* what the handler returns for anything that asks */
-  uint32_t fail;   /* EVENT_BIT of what `failure` is returned for, unanswered */
+  uint32_t defer;   /* EVENT_BIT of what is deferred, with the event's number as tag */
+  uint32_t silent;  /* EVENT_BIT of what is not answered */
+  int result;       /* what the handler returns for anything that asks */
+  uint32_t fail_at; /* EVENT_BIT of what the handler returns EHLO_FAIL_TRANSACTION for */
+  uint32_t fail;    /* EVENT_BIT of what `failure` is returned for, unanswered */
   int failure;
   void (*in_handler)(struct host *, const ehlo_event *);
 
@@ -48,7 +49,8 @@ ehlo_server_config host_config(void);
 void host_open(struct host *host, const ehlo_server_config *config);
 void host_close(struct host *host);
 
-/* Makes a session and brings it behind these lines, each ended by CRLF; "" is behind the greeting. All must be accepted. */
+/* Makes a session and brings it behind these lines, each ended by CRLF; "" is behind the greeting. All must be
+ * accepted. */
 void host_begin(struct host *host, const ehlo_server_config *config, const char *lines);
 
 /* Feeds octets, once. Returns how many were consumed. */

@@ -1,6 +1,6 @@
-/* test_interrupted.c: answers and transactions that something comes between: a handler that fails, a host that stops, a peer that
- * leaves, an offer that changes. Whatever comes, no reply changes its code midway, no promise is taken back, nothing
- * sticks. */
+/* test_interrupted.c: answers and transactions that something comes between: a handler that fails, a host that stops, a
+ * peer that leaves, an offer that changes. Whatever comes, no reply changes its code midway, no promise is taken back,
+ * nothing sticks. */
 #include "host.h"
 
 #include <string.h>
@@ -160,20 +160,6 @@ static void a_promise_to_one_recipient_holds_however_the_session_ends(void **sta
   }
 }
 
-static void a_refusal_begun_in_body_is_every_recipient_s(void **state)
-{
-  (void)state;
-  struct host host;
-  ehlo_server_config config = lmtp();
-  host_begin(&host, &config, "LHLO client.example.com\r\n" MAIL_LINE RCPT_LINE RCPT_LINE DATA_LINE);
-  host.in_handler = begin_a_refusal_in_body;
-  host_say(&host, "text\r\n.\r\nNOOP\r\n");
-  host_expect(&host, "554-5.0.0 first\r\n554 5.0.0 \r\n554-5.0.0 first\r\n554 5.0.0 \r\n"
-                     "250 2.0.0 Requested mail action okay, completed\r\n"); /* S-LMTP-04 */
-  assert_int_equal(host.end.reason, EHLO_END_REFUSED);
-  host_close(&host);
-}
-
 /* ---- ends ---- */
 
 static void nothing_is_said_once_the_roles_are_reversed(void **state)
@@ -289,7 +275,6 @@ int main(void)
       cmocka_unit_test(an_answer_begun_before_an_offer_changes_can_be_ended),
       cmocka_unit_test(the_list_behind_ehlo_is_not_the_host_s),
       cmocka_unit_test(a_promise_to_one_recipient_holds_however_the_session_ends),
-      cmocka_unit_test(a_refusal_begun_in_body_is_every_recipient_s),
       cmocka_unit_test(nothing_is_said_once_the_roles_are_reversed),
       cmocka_unit_test(a_peer_that_left_before_its_354_gets_an_end),
       cmocka_unit_test(a_transaction_whose_very_reply_fails_is_lost),

@@ -1,7 +1,7 @@
 /* test_rules.c: rules of the RFCs, one test for each or for a few that belong together.
  *
- * Dialogues that read best as such are in tests/transcripts; here are the rules that want a loop, a table, a look at when a reply
- * leaves, or the host's side. Only what is published is used.
+ * Dialogues that read best as such are in tests/transcripts; here are the rules that want a loop, a table, a look at
+ * when a reply leaves, or the host's side. Only what is published is used.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- a host that says what it was told to say ---------------------------------------------------------------------- */
+/* ---- a host that says what it was told to say ----------------------------------------------------------------------
+ */
 
 enum { EVENTS = EHLO_EVENT_CANCEL + 1, SILENT = 0, ACCEPT = 1, DEFER = 2 };
 
@@ -243,7 +244,8 @@ static int begins(const char *text, const char *with)
   return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* ---- the greeting ---------------------------------------------------------------------------------------------------- */
+/* ---- the greeting
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void greeting_of_several_lines(void **state)
 {
@@ -331,7 +333,8 @@ static void lost_connection(void **state)
   session_free(session);
 }
 
-/* ---- EHLO ------------------------------------------------------------------------------------------------------------ */
+/* ---- EHLO
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* The registry of SMTP service extensions, and the verbs of RFC 821 that RFC 5321 has listed in the same way. */
 static const char *const registered[] = {"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES",
@@ -441,7 +444,8 @@ static void domain_of_the_host(void **state)
   }
 }
 
-/* ---- what may be answered -------------------------------------------------------------------------------------------- */
+/* ---- what may be answered
+ * -------------------------------------------------------------------------------------------- */
 
 /* RFC 5321 4.3.2 with RFC 7504 and RFC 821 4.3: the host can give each of these, and it arrives as it was given. */
 static void replies_that_a_host_can_give(void **state)
@@ -649,7 +653,8 @@ static void no_bare_codes(void **state)
   session_free(session);
 }
 
-/* ---- enhanced codes -------------------------------------------------------------------------------------------------- */
+/* ---- enhanced codes
+ * -------------------------------------------------------------------------------------------------- */
 
 static void enhanced_codes_everywhere(void **state)
 {
@@ -697,7 +702,8 @@ static void enhanced_codes_everywhere(void **state)
   session_free(session);
 }
 
-/* ---- command lines --------------------------------------------------------------------------------------------------- */
+/* ---- command lines
+ * --------------------------------------------------------------------------------------------------- */
 
 static void white_space_around_arguments(void **state)
 {
@@ -761,7 +767,8 @@ static void characters_that_no_command_may_hold(void **state)
   session_free(session);
 }
 
-/* ---- limits ---------------------------------------------------------------------------------------------------------- */
+/* ---- limits
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void sizes_that_must_be_taken(void **state)
 {
@@ -876,7 +883,8 @@ static void recipients_by_the_hundred(void **state)
   session_free(session);
 }
 
-/* ---- SIZE ------------------------------------------------------------------------------------------------------------ */
+/* ---- SIZE
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void size_is_what_it_says(void **state)
 {
@@ -906,7 +914,8 @@ static void size_is_what_it_says(void **state)
   session_free(session);
 }
 
-/* ---- pipelining ------------------------------------------------------------------------------------------------------ */
+/* ---- pipelining
+ * ------------------------------------------------------------------------------------------------------ */
 
 static const char *feed_only(struct session *session, const char *octets)
 {
@@ -951,7 +960,8 @@ static void a_failure_loses_no_input(void **state)
   session_free(session);
 }
 
-/* ---- VRFY, EXPN, and UTF-8 in replies -------------------------------------------------------------------------------- */
+/* ---- VRFY, EXPN, and UTF-8 in replies
+ * -------------------------------------------------------------------------------- */
 
 static void verifying(void **state)
 {
@@ -1037,7 +1047,8 @@ static void utf8_in_addresses(void **state)
   assert_true(ehlo_server_size(&config) > 0);
 }
 
-/* ---- senders, recipients ---------------------------------------------------------------------------------------------- */
+/* ---- senders, recipients
+ * ---------------------------------------------------------------------------------------------- */
 
 static void host_says_no(void **state)
 {
@@ -1101,7 +1112,8 @@ static void turning(void **state)
   session_free(session);
 }
 
-/* ---- LMTP ------------------------------------------------------------------------------------------------------------ */
+/* ---- LMTP
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void lmtp_needs(void **state)
 {

@@ -1,8 +1,8 @@
 /* test_sequences.c: every sequence of up to five commands, each accepted and refused, against a model.
  *
  * The model below is the order of commands of RFC 5321 4.1.4 and RFC 2033 4, written down without a look at the server:
- * which codes each command draws, what becomes of the transaction, and how it ends. The sequences are walked as a tree; before each
- * branch the session's block is put back as it was.
+ * which codes each command draws, what becomes of the transaction, and how it ends. The sequences are walked as a tree;
+ * before each branch the session's block is put back as it was.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,7 +81,8 @@ enum {
   UNKNOWN
 };
 
-/* ---- the model --------------------------------------------------------------------------------------------------------- */
+/* ---- the model
+ * --------------------------------------------------------------------------------------------------------- */
 
 struct model {
   int lmtp;
@@ -198,7 +199,8 @@ static struct outcome step(struct model *model, int move)
   return outcome;
 }
 
-/* ---- the server --------------------------------------------------------------------------------------------------------- */
+/* ---- the server
+ * --------------------------------------------------------------------------------------------------------- */
 
 static _Alignas(max_align_t) char block[BLOCK];
 static char saved[DEPTH][BLOCK];
@@ -261,7 +263,8 @@ static struct outcome play(const struct model *model, int move)
   return outcome;
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------------------------- */
+/* ---- the walk
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static int path[DEPTH];
 static unsigned long walked;

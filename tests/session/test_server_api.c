@@ -1,8 +1,8 @@
 /* test_server_api.c: what a host can do wrong, and what it is told; by what is published, one call at a time.
  *
  * Sessions are shown by the transcripts; here stand the calls around them: configs, memory, tickets and codes that are
- * not legal, room that is not there, calls at the wrong moment, what is wanted and how long, and what a peer can do with a host that
- * reads and does not write.
+ * not legal, room that is not there, calls at the wrong moment, what is wanted and how long, and what a peer can do
+ * with a host that reads and does not write.
  */
 #include "host.h"
 
@@ -45,7 +45,8 @@ static size_t waiting(const struct host *host)
   return size;
 }
 
-/* ---- config and memory --------------------------------------------------------------------------------------------- */
+/* ---- config and memory ---------------------------------------------------------------------------------------------
+ */
 
 static void config_has_the_defaults_of_the_header(void **state)
 {
@@ -267,7 +268,8 @@ static void attach_checks_what_it_takes_up(void **state)
   host_close(&host);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------------------------------
+ */
 
 static void calls_before_start_are_errors(void **state)
 {
@@ -431,7 +433,8 @@ static void want_tells_what_is_waited_for(void **state)
   host_close(&host);
 }
 
-/* ---- tickets ------------------------------------------------------------------------------------------------------- */
+/* ---- tickets -------------------------------------------------------------------------------------------------------
+ */
 
 static void assert_stale(const struct host *host, uint32_t ticket)
 {
@@ -537,7 +540,8 @@ static void body_cannot_be_accepted_before_the_end(void **state)
   host_close(&host);
 }
 
-/* ---- codes, texts, lengths ------------------------------------------------------------------------------------------- */
+/* ---- codes, texts, lengths
+ * ------------------------------------------------------------------------------------------- */
 
 /* Brings a session to where an event of this kind is deferred, and returns its ticket. */
 static uint32_t ask(struct host *host, uint32_t event)
@@ -578,18 +582,25 @@ static uint32_t ask(struct host *host, uint32_t event)
   return host->ticket[event];
 }
 
+static int begins_with(int code, const char *digits)
+{
+  char text[16];
+  snprintf(text, sizeof text, "%d", code);
+  return strncmp(text, digits, strlen(digits)) == 0;
+}
+
 static void only_the_codes_that_may_answer_are_taken(void **state)
 {
   (void)state;
   static const struct {
     uint32_t event;
-    const char *digits; /* as the events' comments say */
+    const char *positive; /* how such a code begins, as the events' comments say; 4yz and 5yz may always answer */
     int accept;
-  } asked[] = {{EHLO_EVENT_CONNECT, "245", 220}, {EHLO_EVENT_HELLO, "245", 250},  {EHLO_EVENT_MAIL, "245", 250},
-               {EHLO_EVENT_RCPT, "245", 250},    {EHLO_EVENT_DATA, "345", 354},   {EHLO_EVENT_BODY, "45", 0},
-               {EHLO_EVENT_MESSAGE, "245", 250}, {EHLO_EVENT_RESULT, "245", 250}, {EHLO_EVENT_VRFY, "245", 250},
-               {EHLO_EVENT_EXPN, "245", 250},    {EHLO_EVENT_HELP, "245", 214},   {EHLO_EVENT_TURN, "245", 250},
-               {EHLO_EVENT_UNKNOWN, "245", 250}};
+  } asked[] = {{EHLO_EVENT_CONNECT, "220", 220}, {EHLO_EVENT_HELLO, "250", 250}, {EHLO_EVENT_MAIL, "25", 250},
+               {EHLO_EVENT_RCPT, "25", 250},     {EHLO_EVENT_DATA, "354", 354},  {EHLO_EVENT_BODY, "none", 0},
+               {EHLO_EVENT_MESSAGE, "25", 250},  {EHLO_EVENT_RESULT, "25", 250}, {EHLO_EVENT_VRFY, "25", 250},
+               {EHLO_EVENT_EXPN, "25", 250},     {EHLO_EVENT_HELP, "21", 214},   {EHLO_EVENT_TURN, "250", 250},
+               {EHLO_EVENT_UNKNOWN, "2", 250}};
   static const int never[] = {INT32_MIN, -250, -1,  0,   1,   25,   99,          100,
                               150,       199,  560, 600, 999, 2500, 65536 + 250, INT32_MAX};
   for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
@@ -599,10 +610,8 @@ static void only_the_codes_that_may_answer_are_taken(void **state)
       assert_int_equal(reply(&host, ticket, never[n], ""), EHLO_ERR_CODE);
       assert_int_equal(reply_more(&host, ticket, never[n], ""), EHLO_ERR_CODE);
     }
-    for (int code = 200; code < 560; code++) {
-      /* A positive answer is of the kind that the command has: 250 and 251 to RCPT, but not 214 or 221. */
-      int other_kind = code < 400 && asked[i].event != EHLO_EVENT_UNKNOWN && code / 10 != asked[i].accept / 10;
-      if (strchr(asked[i].digits, '0' + code / 100) == NULL || other_kind) {
+    for (int code = 200; code < 400; code++) {
+      if (!begins_with(code, asked[i].positive)) {
         assert_int_equal(reply(&host, ticket, code, ""), EHLO_ERR_CODE);
       }
     }
@@ -615,11 +624,13 @@ static void only_the_codes_that_may_answer_are_taken(void **state)
       assert_int_equal(atoi(host.output), asked[i].accept);
     }
     host_close(&host);
-    for (const char *digit = asked[i].digits; *digit != '\0'; digit++) {
-      int code = *digit < '4' ? asked[i].accept : (*digit - '0') * 100 + 50;
-      ticket = ask(&host, asked[i].event);
-      assert_int_equal(reply(&host, ticket, code, ""), EHLO_OK);
-      host_close(&host);
+    for (int code = 200; code < 560; code++) {
+      if (code >= 400 || begins_with(code, asked[i].positive)) {
+        int in_grammar = code / 10 % 10 <= 5; /* RFC 5321 4.2, Reply-code */
+        ticket = ask(&host, asked[i].event);
+        assert_int_equal(reply(&host, ticket, code, ""), in_grammar ? EHLO_OK : EHLO_ERR_CODE);
+        host_close(&host);
+      }
     }
     ticket = ask(&host, asked[i].event);
     assert_int_equal(reply(&host, ticket, 421, ""), EHLO_OK); /* always legal */
@@ -757,7 +768,8 @@ static void shutdown_checks_its_reply(void **state)
   host_close(&host);
 }
 
-/* ---- long answers, and room ------------------------------------------------------------------------------------------- */
+/* ---- long answers, and room
+ * ------------------------------------------------------------------------------------------- */
 
 static void a_long_answer_keeps_its_code(void **state)
 {
@@ -778,6 +790,42 @@ static void begin_and_leave(struct host *host, const ehlo_event *event)
 {
   if (event->type == EHLO_EVENT_VRFY) {
     assert_int_equal(reply_more(host, event->ticket, 250, "One"), EHLO_OK);
+  }
+}
+
+static void begin_on_body(struct host *host, const ehlo_event *event)
+{
+  if (event->type == EHLO_EVENT_BODY) {
+    assert_int_equal(reply_more(host, event->ticket, 554, "One"), EHLO_OK);
+  }
+}
+
+/* Nor does a handler that fails behind it put another code under its lines. */
+static void begun_on_body_and_never_ended_closes_too(void **state)
+{
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    struct host host;
+    ehlo_server_config config = host_config();
+    config.protocol = way == 3 ? EHLO_PROTOCOL_LMTP : EHLO_PROTOCOL_SMTP;
+    host_begin(&host, &config,
+               way == 3 ? "LHLO a.example\r\n" MAIL_LINE RCPT_LINE DATA_LINE : EHLO_LINE MAIL_LINE RCPT_LINE DATA_LINE);
+    host.in_handler = begin_on_body;
+    host.silent = EVENT_BIT(EHLO_EVENT_MESSAGE) | EVENT_BIT(EHLO_EVENT_RESULT);
+    host_say(&host, "text\r\n");
+    host.result = way == 1 ? EHLO_FAIL_TRANSACTION : way == 2 ? -1 : EHLO_HANDLED;
+    size_t consumed;
+    int error = ehlo_server_feed(host.server, ".\r\n", 3, &consumed);
+    assert_int_equal(error, way == 2 ? EHLO_ERR_HOST : EHLO_OK);
+    host_drain(&host);
+    /* The refusal that a failing handler left open can be ended for it. */
+    assert_int_equal(host_want(&host), way == 1 ? EHLO_WANT_READ : EHLO_WANT_CLOSE);
+    assert_int_equal(host.count[EHLO_EVENT_END], way == 2 ? 0 : 1);
+    for (size_t at = 0; at < host.output_size;) {
+      assert_memory_equal(host.output + at, "554", 3);
+      at = (size_t)((char *)memchr(host.output + at, '\n', host.output_size - at) - host.output) + 1;
+    }
+    host_close(&host);
   }
 }
 
@@ -890,6 +938,32 @@ static void a_long_answer_out_of_turn_comes_whole(void **state)
   host_close(&host);
 }
 
+static void an_offer_does_not_change_an_answer_that_is_begun(void **state)
+{
+  (void)state;
+  struct host host;
+  uint32_t ticket = ask(&host, EHLO_EVENT_VRFY);
+  assert_int_equal(reply_more(&host, ticket, 250, "One"), EHLO_OK);
+  assert_int_equal(ehlo_server_offer(host.server, EHLO_EXT_ENHANCEDSTATUSCODES, 0), EHLO_OK);
+  assert_int_equal(reply(&host, ticket, 250, "Two"), EHLO_OK);
+  host_expect(&host, "250-2.0.0 One\r\n250 2.0.0 Two\r\n");
+  host_say(&host, "NOOP\r\n");
+  host_expect(&host, "250 Requested mail action okay, completed\r\n");
+  host_close(&host);
+}
+
+static void the_lines_of_a_hello_are_the_library_s(void **state)
+{
+  (void)state;
+  struct host host;
+  uint32_t ticket = ask(&host, EHLO_EVENT_HELLO);
+  assert_int_equal(reply_more(&host, ticket, 250, "One"), EHLO_ERR_CODE);
+  assert_int_equal(reply_more(&host, ticket, 550, "One"), EHLO_OK);
+  assert_int_equal(reply(&host, ticket, 550, "Two"), EHLO_OK);
+  host_expect(&host, "550-One\r\n550 Two\r\n");
+  host_close(&host);
+}
+
 static void shutdown_says_nothing_behind_half_an_answer(void **state)
 {
   (void)state;
@@ -903,7 +977,8 @@ static void shutdown_says_nothing_behind_half_an_answer(void **state)
   host_close(&host);
 }
 
-/* ---- inside the handler -------------------------------------------------------------------------------------------------- */
+/* ---- inside the handler
+ * -------------------------------------------------------------------------------------------------- */
 
 static unsigned reentered;
 
@@ -1032,6 +1107,31 @@ static void a_failing_handler_takes_its_yes_back(void **state)
   host_close(&host);
 }
 
+/* A handler that fails at an event that does not ask loses the transaction as well, also at the REPLY that opened it.
+ */
+static void a_handler_that_fails_at_any_event_loses_the_transaction(void **state)
+{
+  (void)state;
+  struct host host;
+  host_begin(&host, NULL, EHLO_LINE);
+  host.fail_at = EVENT_BIT(EHLO_EVENT_REPLY);
+  host_say(&host, MAIL_LINE);
+  host.fail_at = 0;
+  host_say(&host, RCPT_LINE DATA_LINE "RSET\r\n");
+  assert_int_equal(host.count[EHLO_EVENT_RCPT], 0);
+  assert_int_equal(host.end.reason, EHLO_END_FAILED);
+  host_close(&host);
+
+  host_begin(&host, NULL, EHLO_LINE MAIL_LINE RCPT_LINE);
+  host.fail_at = EVENT_BIT(EHLO_EVENT_COMMAND);
+  host_say(&host, "NOOP\r\n");
+  host.fail_at = 0;
+  host_say(&host, DATA_LINE "RSET\r\n");
+  host_expect(&host, OKAY LOCAL_ERROR OKAY);
+  assert_int_equal(host.end.reason, EHLO_END_FAILED);
+  host_close(&host);
+}
+
 static void a_failing_handler_takes_its_deferral_back(void **state)
 {
   (void)state;
@@ -1079,7 +1179,8 @@ static void a_fatal_handler_ends_it_for_good(void **state)
   }
 }
 
-/* ---- offer --------------------------------------------------------------------------------------------------------------- */
+/* ---- offer
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void offers_change_within_what_was_reserved(void **state)
 {
@@ -1133,7 +1234,8 @@ static void a_list_is_not_changed_while_it_is_sent(void **state)
   host_close(&host);
 }
 
-/* ---- time ---------------------------------------------------------------------------------------------------------------- */
+/* ---- time
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t epoch_of(const struct host *host)
 {
@@ -1172,7 +1274,8 @@ static void the_clock_restarts_for_progress_only(void **state)
   host_close(&host);
 }
 
-/* ---- the end of input, anywhere --------------------------------------------------------------------------------------------- */
+/* ---- the end of input, anywhere
+ * --------------------------------------------------------------------------------------------- */
 
 static const char whole_session[] =
     EHLO_LINE MAIL_LINE RCPT_LINE DATA_LINE "Subject: one\r\n\r\n..text\r\n.\r\n" MAIL_LINE RCPT_LINE RCPT_LINE
@@ -1248,7 +1351,8 @@ static void an_answer_given_before_the_loss_counts(void **state)
   host_close(&host);
 }
 
-/* ---- much ---------------------------------------------------------------------------------------------------------------- */
+/* ---- much
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void a_megabyte_of_noop_unread(void **state)
 {
@@ -1373,14 +1477,18 @@ int main(void)
       cmocka_unit_test(shutdown_checks_its_reply),
       cmocka_unit_test(a_long_answer_keeps_its_code),
       cmocka_unit_test(a_long_answer_that_is_never_ended_closes),
+      cmocka_unit_test(begun_on_body_and_never_ended_closes_too),
       cmocka_unit_test(without_room_an_answer_changes_nothing),
       cmocka_unit_test(an_answer_out_of_turn_parks_only_what_fits),
       cmocka_unit_test(a_long_answer_out_of_turn_comes_whole),
+      cmocka_unit_test(an_offer_does_not_change_an_answer_that_is_begun),
+      cmocka_unit_test(the_lines_of_a_hello_are_the_library_s),
       cmocka_unit_test(shutdown_says_nothing_behind_half_an_answer),
       cmocka_unit_test(calls_that_call_back_are_refused_in_the_handler),
       cmocka_unit_test(output_can_be_drained_in_the_handler),
       cmocka_unit_test(any_ticket_can_be_answered_in_any_handler),
       cmocka_unit_test(a_failing_handler_takes_its_yes_back),
+      cmocka_unit_test(a_handler_that_fails_at_any_event_loses_the_transaction),
       cmocka_unit_test(a_failing_handler_takes_its_deferral_back),
       cmocka_unit_test(a_fatal_handler_ends_it_for_good),
       cmocka_unit_test(offers_change_within_what_was_reserved),

@@ -7,8 +7,8 @@
 enum {
   /* Up to here every pair of cuts is tried. */
   PAIRS_UP_TO = 120,
-  /* Every single cut is tried unless that would replay more octets than this for one way (sections of some 1,400 octets);
-   * then as many as that allows, spread evenly. */
+  /* Every single cut is tried unless that would replay more octets than this for one way (sections of some 1,400
+   * octets); then as many as that allows, spread evenly. */
   OCTETS_REPLAYED = 2000000
 };
 

@@ -28,7 +28,8 @@ void text_print(struct text *text, const char *format, ...) __attribute__((forma
 /* Adds octets so that they can be read: one word, without spaces or control characters. */
 void text_add_escaped(struct text *text, ehlo_span octets);
 
-/* ---- what a transcript says --------------------------------------------------------------------------------------- */
+/* ---- what a transcript says ---------------------------------------------------------------------------------------
+ */
 
 enum { MAX_ANSWER_LINES = 8 };
 
@@ -106,7 +107,8 @@ struct transcript {
 int transcript_read(struct transcript *transcript, const char *path);
 void transcript_free(struct transcript *transcript);
 
-/* ---- one replay ----------------------------------------------------------------------------------------------------- */
+/* ---- one replay -----------------------------------------------------------------------------------------------------
+ */
 
 /* When the host answers what a transcript lets it answer by itself. */
 enum {
@@ -140,7 +142,8 @@ enum { CUT_NONE = -1, CUT_EVERYWHERE = -2 };
 int transcript_replay(const struct section *section, const struct way *way, long first, long second, int check,
                       struct text *log, struct text *trouble);
 
-/* ---- all replays ---------------------------------------------------------------------------------------------------- */
+/* ---- all replays ----------------------------------------------------------------------------------------------------
+ */
 
 /* Replays all sections of a file every way. Returns how many sections failed, and reports them on `report`. *replays
  * counts the replays. */

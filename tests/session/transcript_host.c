@@ -1,10 +1,11 @@
 /* transcript_host.c: the host of a replay.
  *
  * It keeps to the loop that ehlo/server.h documents: what was not consumed is fed again when the session wants FEED,
- * more arrives only when it wants READ, and what it asks is answered as the transcript says. Beside that it watches what
- * must hold whatever is replayed:
+ * more arrives only when it wants READ, and what it asks is answered as the transcript says. Beside that it watches
+ * what must hold whatever is replayed:
  *
- *   - the block is as large as ehlo_server_size says, no octet around it is touched, and it can be moved at every pause;
+ *   - the block is as large as ehlo_server_size says, no octet around it is touched, and it can be moved at every
+ * pause;
  *   - no octet beside or after those that were fed is read, and none is needed later;
  *   - output stays where it is and is only appended to;
  *   - tickets are never used twice;
@@ -13,8 +14,8 @@
  *   - each accepted MAIL has one END, after its last verdict, and no second transaction begins before;
  *   - events come behind the COMMAND that they belong to, and BODY adds up to what MESSAGE, RESULT and END tell;
  *   - no BODY comes while one is deferred or after one was refused;
- *   - DECISION is shown just when something deferred is unanswered, WRITE just when there is output; what was not consumed is
- *     always waiting for something, and a host that does what is wanted never gets stuck.
+ *   - DECISION is shown just when something deferred is unanswered, WRITE just when there is output; what was not
+ * consumed is always waiting for something, and a host that does what is wanted never gets stuck.
  */
 #include "transcript.h"
 
@@ -24,7 +25,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* ---- memory with a guard page behind it ------------------------------------------------------------------------------ */
+/* ---- memory with a guard page behind it
+ * ------------------------------------------------------------------------------ */
 
 enum { ARENA_SIZE = 1 << 21, CANARY = 64, CANARY_OCTET = 0xC5, POISON = 0xDB };
 
@@ -43,7 +45,8 @@ static char *arena_new(void)
 static char *block_arena[2];
 static char *input_arena;
 
-/* ---- the run --------------------------------------------------------------------------------------------------------- */
+/* ---- the run
+ * --------------------------------------------------------------------------------------------------------- */
 
 enum { OPEN_AUTOMATIC, OPEN_RESUME, OPEN_EXPLICIT };
 
@@ -142,7 +145,8 @@ static void fail(struct run *run, const char *format, const char *detail)
     }                                    \
   } while (0)
 
-/* ---- the block --------------------------------------------------------------------------------------------------------- */
+/* ---- the block
+ * --------------------------------------------------------------------------------------------------------- */
 
 static char *block_place(const struct run *run, int arena)
 {
@@ -203,7 +207,8 @@ static void after_call(struct run *run)
   run->output_at = output;
 }
 
-/* ---- what the wire says, and what REPLY told ------------------------------------------------------------------------- */
+/* ---- what the wire says, and what REPLY told
+ * ------------------------------------------------------------------------- */
 
 /* Takes whole replies from the wire and holds each to its REPLY event. */
 static void replies_check(struct run *run)
@@ -272,7 +277,8 @@ static size_t drain(struct run *run, size_t most)
   return sent;
 }
 
-/* ---- answers --------------------------------------------------------------------------------------------------------- */
+/* ---- answers
+ * --------------------------------------------------------------------------------------------------------- */
 
 static int ticket_is_new(struct run *run, uint32_t ticket)
 {
@@ -482,7 +488,8 @@ static int respond(struct run *run, const ehlo_event *event)
   return EHLO_HANDLED;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------ */
+/* ---- events
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static const char *const violation_names[] = {"?",
                                               "EARLY_TALKER",
@@ -612,9 +619,7 @@ static void print_event(struct run *run, const ehlo_event *event)
   case EHLO_EVENT_VIOLATION:
     text_print(out, " %s %s", name_in(violation_names, 20, event->as.violation.kind),
                verb_name(event->as.violation.verb));
-    if (run->check) { /* at hand only where the line was not cut */
-      print_span(out, "octets=", event->as.violation.octets);
-    }
+    print_span(out, "octets=", event->as.violation.octets);
     break;
   case EHLO_EVENT_CANCEL: text_print(out, " %llu", (unsigned long long)event->as.cancel.tag); break;
   default: break;
@@ -748,7 +753,8 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
   return asks ? respond(run, event) : EHLO_HANDLED;
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* Feeds what is held. How much was consumed? */
 static size_t feed(struct run *run)
@@ -802,7 +808,8 @@ static void arrive(struct run *run)
   run->arrived = end;
 }
 
-/* Goes on until nothing can: feeds, reads, answers, and drains where nothing else helps, or at the end with `settle`. */
+/* Goes on until nothing can: feeds, reads, answers, and drains where nothing else helps, or at the end with `settle`.
+ */
 static void pump(struct run *run, int settle)
 {
   unsigned idle = 0;
@@ -978,7 +985,8 @@ static void act(struct run *run, const struct item *item)
   }
 }
 
-/* ---- looking ----------------------------------------------------------------------------------------------------------- */
+/* ---- looking
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void print_states(struct run *run, struct text *out)
 {
@@ -1034,8 +1042,8 @@ static const char *next_line_of(const char *line)
   return strchr(line, '\n') + 1;
 }
 
-/* Holds the "* " lines against what happened. The first line that did not, or NULL; with `exact`, also an event that no line
- * expects. */
+/* Holds the "* " lines against what happened. The first line that did not, or NULL; with `exact`, also an event that no
+ * line expects. */
 static const char *events_unmatched(const char *expected, const char *actual, int replies, int exact)
 {
   while (*expected != '\0') {
@@ -1167,7 +1175,8 @@ static void look(struct run *run, const struct item *item, struct text *log)
   forget_step(run);
 }
 
-/* ---- a replay ---------------------------------------------------------------------------------------------------------- */
+/* ---- a replay
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void begin(struct run *run)
 {

@@ -76,7 +76,8 @@ void text_add_escaped(struct text *text, ehlo_span octets)
   }
 }
 
-/* ---- the reader ------------------------------------------------------------------------------------------------------ */
+/* ---- the reader
+ * ------------------------------------------------------------------------------------------------------ */
 
 struct reader {
   const char *path;
@@ -204,8 +205,8 @@ static uint32_t event_named(const char *word, size_t length)
   return 0;
 }
 
-/* Reads "accept", "silent", "defer", "fail", "fatal", or a code (with "-" if another line follows), an enhanced code and
- * a text. */
+/* Reads "accept", "silent", "defer", "fail", "fatal", or a code (with "-" if another line follows), an enhanced code
+ * and a text. */
 static void read_answer(struct reader *reader, struct answer *answer, const char *from)
 {
   static const struct {
