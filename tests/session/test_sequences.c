@@ -81,8 +81,7 @@ enum {
   UNKNOWN
 };
 
-/* ---- the model
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------------------------ */
 
 struct model {
   int lmtp;
@@ -199,8 +198,7 @@ static struct outcome step(struct model *model, int move)
   return outcome;
 }
 
-/* ---- the server
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the server ----------------------------------------------------------------------------- */
 
 static _Alignas(max_align_t) char block[BLOCK];
 static char saved[DEPTH][BLOCK];
@@ -263,8 +261,7 @@ static struct outcome play(const struct model *model, int move)
   return outcome;
 }
 
-/* ---- the walk
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- the walk ------------------------------------------------------------------------------- */
 
 static int path[DEPTH];
 static unsigned long walked;

@@ -540,8 +540,7 @@ static void body_cannot_be_accepted_before_the_end(void **state)
   host_close(&host);
 }
 
-/* ---- codes, texts, lengths
- * ------------------------------------------------------------------------------------------- */
+/* ---- codes, texts, lengths ------------------------------------------------------------------ */
 
 /* Brings a session to where an event of this kind is deferred, and returns its ticket. */
 static uint32_t ask(struct host *host, uint32_t event)
@@ -768,8 +767,7 @@ static void shutdown_checks_its_reply(void **state)
   host_close(&host);
 }
 
-/* ---- long answers, and room
- * ------------------------------------------------------------------------------------------- */
+/* ---- long answers, and room ----------------------------------------------------------------- */
 
 static void a_long_answer_keeps_its_code(void **state)
 {
@@ -977,8 +975,7 @@ static void shutdown_says_nothing_behind_half_an_answer(void **state)
   host_close(&host);
 }
 
-/* ---- inside the handler
- * -------------------------------------------------------------------------------------------------- */
+/* ---- inside the handler --------------------------------------------------------------------- */
 
 static unsigned reentered;
 
@@ -1179,8 +1176,7 @@ static void a_fatal_handler_ends_it_for_good(void **state)
   }
 }
 
-/* ---- offer
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- offer ---------------------------------------------------------------------------------- */
 
 static void offers_change_within_what_was_reserved(void **state)
 {
@@ -1234,8 +1230,7 @@ static void a_list_is_not_changed_while_it_is_sent(void **state)
   host_close(&host);
 }
 
-/* ---- time
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static uint64_t epoch_of(const struct host *host)
 {
@@ -1274,8 +1269,7 @@ static void the_clock_restarts_for_progress_only(void **state)
   host_close(&host);
 }
 
-/* ---- the end of input, anywhere
- * --------------------------------------------------------------------------------------------- */
+/* ---- the end of input, anywhere ------------------------------------------------------------- */
 
 static const char whole_session[] =
     EHLO_LINE MAIL_LINE RCPT_LINE DATA_LINE "Subject: one\r\n\r\n..text\r\n.\r\n" MAIL_LINE RCPT_LINE RCPT_LINE
@@ -1351,8 +1345,7 @@ static void an_answer_given_before_the_loss_counts(void **state)
   host_close(&host);
 }
 
-/* ---- much
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- much ----------------------------------------------------------------------------------- */
 
 static void a_megabyte_of_noop_unread(void **state)
 {

@@ -4,8 +4,8 @@
  * more arrives only when it wants READ, and what it asks is answered as the transcript says. Beside that it watches
  * what must hold whatever is replayed:
  *
- *   - the block is as large as ehlo_server_size says, no octet around it is touched, and it can be moved at every
- * pause;
+ *   - the block is as large as ehlo_server_size says, no octet around it is touched, and it can be moved
+ *     at every pause;
  *   - no octet beside or after those that were fed is read, and none is needed later;
  *   - output stays where it is and is only appended to;
  *   - tickets are never used twice;
@@ -14,8 +14,8 @@
  *   - each accepted MAIL has one END, after its last verdict, and no second transaction begins before;
  *   - events come behind the COMMAND that they belong to, and BODY adds up to what MESSAGE, RESULT and END tell;
  *   - no BODY comes while one is deferred or after one was refused;
- *   - DECISION is shown just when something deferred is unanswered, WRITE just when there is output; what was not
- * consumed is always waiting for something, and a host that does what is wanted never gets stuck.
+ *   - DECISION is shown just when something deferred is unanswered, WRITE just when there is output; what was
+ *     not consumed is always waiting for something, and a host that does what is wanted never gets stuck.
  */
 #include "transcript.h"
 
@@ -25,8 +25,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* ---- memory with a guard page behind it
- * ------------------------------------------------------------------------------ */
+/* ---- memory with a guard page behind it ----------------------------------------------------- */
 
 enum { ARENA_SIZE = 1 << 21, CANARY = 64, CANARY_OCTET = 0xC5, POISON = 0xDB };
 
@@ -45,8 +44,7 @@ static char *arena_new(void)
 static char *block_arena[2];
 static char *input_arena;
 
-/* ---- the run
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the run -------------------------------------------------------------------------------- */
 
 enum { OPEN_AUTOMATIC, OPEN_RESUME, OPEN_EXPLICIT };
 
@@ -145,8 +143,7 @@ static void fail(struct run *run, const char *format, const char *detail)
     }                                    \
   } while (0)
 
-/* ---- the block
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the block ------------------------------------------------------------------------------ */
 
 static char *block_place(const struct run *run, int arena)
 {
@@ -207,8 +204,7 @@ static void after_call(struct run *run)
   run->output_at = output;
 }
 
-/* ---- what the wire says, and what REPLY told
- * ------------------------------------------------------------------------- */
+/* ---- what the wire says, and what REPLY told ------------------------------------------------ */
 
 /* Takes whole replies from the wire and holds each to its REPLY event. */
 static void replies_check(struct run *run)
@@ -277,8 +273,7 @@ static size_t drain(struct run *run, size_t most)
   return sent;
 }
 
-/* ---- answers
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static int ticket_is_new(struct run *run, uint32_t ticket)
 {
@@ -488,8 +483,7 @@ static int respond(struct run *run, const ehlo_event *event)
   return EHLO_HANDLED;
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static const char *const violation_names[] = {"?",
                                               "EARLY_TALKER",
@@ -753,8 +747,7 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
   return asks ? respond(run, event) : EHLO_HANDLED;
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------- */
 
 /* Feeds what is held. How much was consumed? */
 static size_t feed(struct run *run)
@@ -985,8 +978,7 @@ static void act(struct run *run, const struct item *item)
   }
 }
 
-/* ---- looking
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 static void print_states(struct run *run, struct text *out)
 {
@@ -1175,8 +1167,7 @@ static void look(struct run *run, const struct item *item, struct text *log)
   forget_step(run);
 }
 
-/* ---- a replay
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- a replay ------------------------------------------------------------------------------- */
 
 static void begin(struct run *run)
 {
