@@ -1,16 +1,9 @@
 /* parameter.c: the parameters of MAIL and RCPT, and numbers. Floor: grammar. */
 #include "../bytes/span.h"
+#include "../bytes/word.h"
 #include "ehlo/grammar.h"
 #include "table.h"
 #include "utf8.h"
-
-#include <string.h>
-
-#ifdef __GNUC__
-#define OUT_OF_LINE __attribute__((noinline))
-#else
-#define OUT_OF_LINE
-#endif
 
 /* ---- keywords ---- */
 
@@ -66,29 +59,24 @@ static int no_parameter(int result, ehlo_parameter *parameter)
   return result;
 }
 
-/* Behind the octets of CLASS_VALUE at the front of [at, end). Values make up half of a command, so this looks at eight
- * octets at once where it can tell which of them is the first to stop at. */
+/* Behind the octets of CLASS_VALUE at the front of [at, end). Values make up half of a command, so eight octets are
+ * looked at together. */
 static const unsigned char *skip_value(const unsigned char *at, const unsigned char *end)
 {
-#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && SIZE_MAX > UINT32_MAX
-  const uint64_t each = 0x0101010101010101;
   for (; end - at >= 8; at += 8) {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
+    word octets = load_word(at);
     /* The high bit tells of an octet below 33, of "=", or of one above 126. Borrows and carries come from such octets
      * alone, so the lowest high bit is right. */
-    uint64_t wrong = ((word - '!' * each) | ((word ^ '=' * each) - each) | (word + each)) & 128 * each;
+    word wrong = ((octets - EVERY('!')) | ((octets ^ EVERY('=')) - EVERY(1)) | (octets + EVERY(1))) & EVERY(0x80);
     if (wrong != 0) {
-      return at + ((size_t)__builtin_ctzll(wrong) >> 3);
+      return at + lowest_bit(wrong) / 8;
     }
   }
-#endif
   return skip_octets(at, end, CLASS_VALUE);
 }
 
 /* Refuses what stands at `at`. */
-static OUT_OF_LINE int refuse(ehlo_span *rest, const unsigned char *at, const unsigned char *end,
-                              ehlo_parameter *parameter)
+static int refuse(ehlo_span *rest, const unsigned char *at, const unsigned char *end, ehlo_parameter *parameter)
 {
   *rest = span_between(at, end);
   return no_parameter(EHLO_ERR_SYNTAX, parameter);
@@ -99,8 +87,8 @@ static OUT_OF_LINE int refuse(ehlo_span *rest, const unsigned char *at, const un
  * esmtp-keyword   = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
  * esmtp-value     = 1*(%d33-60 / %d62-126)
  * esmtp-value     =/ UTF8-non-ascii                           (RFC 6531 3.3)
- * Of a list that is not empty. Out of line, so that the call that finds the end of one costs next to nothing. */
-static OUT_OF_LINE int take_parameter(ehlo_span *rest, uint32_t flags, ehlo_parameter *parameter)
+ * Of a list that is not empty. */
+static int take_parameter(ehlo_span *rest, uint32_t flags, ehlo_parameter *parameter)
 {
   const unsigned char *begin = span_begin(*rest);
   const unsigned char *end = begin + rest->len;
