@@ -5,6 +5,12 @@
 #include "table.h"
 #include "utf8.h"
 
+#ifdef __GNUC__
+#define OUT_OF_LINE __attribute__((noinline))
+#else
+#define OUT_OF_LINE
+#endif
+
 /* ---- keywords ---- */
 
 /* Those of parameters.def, side by side, by their numbers; number 0 is none. */
@@ -76,7 +82,8 @@ static const unsigned char *skip_value(const unsigned char *at, const unsigned c
 }
 
 /* Refuses what stands at `at`. */
-static int refuse(ehlo_span *rest, const unsigned char *at, const unsigned char *end, ehlo_parameter *parameter)
+static OUT_OF_LINE int refuse(ehlo_span *rest, const unsigned char *at, const unsigned char *end,
+                              ehlo_parameter *parameter)
 {
   *rest = span_between(at, end);
   return no_parameter(EHLO_ERR_SYNTAX, parameter);
@@ -87,8 +94,8 @@ static int refuse(ehlo_span *rest, const unsigned char *at, const unsigned char 
  * esmtp-keyword   = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
  * esmtp-value     = 1*(%d33-60 / %d62-126)
  * esmtp-value     =/ UTF8-non-ascii                           (RFC 6531 3.3)
- * Of a list that is not empty. */
-static int take_parameter(ehlo_span *rest, uint32_t flags, ehlo_parameter *parameter)
+ * Of a list that is not empty. Out of line, so that the call that finds the end of one costs next to nothing. */
+static OUT_OF_LINE int take_parameter(ehlo_span *rest, uint32_t flags, ehlo_parameter *parameter)
 {
   const unsigned char *begin = span_begin(*rest);
   const unsigned char *end = begin + rest->len;
