@@ -1023,6 +1023,25 @@ static void utf8_in_replies(void **state)
   }
 }
 
+static void utf8_lets_nothing_else_in(void **state)
+{
+  (void)state;
+  static const char *const bad[] = {"\rj\xC3\xBC", "\nj\xC3\xBC", "\x7F\xC3\xBC", "\xC3\xBC\x01",
+                                    "\xC3\xBC\r",  "\xC3",        "\xBC\xC3"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    struct session *session = session_default();
+    answers_with(session, EHLO_EVENT_VRFY, DEFER, NULL, NULL);
+    assert_codes(session, "VRFY x SMTPUTF8\r\n", "");
+    ehlo_span text = ehlo_span_of(bad[i]);
+    assert_int_equal(ehlo_server_reply(session->server, session->deferred[0], 251, NULL, text), EHLO_ERR_TEXT);
+    assert_int_equal(ehlo_server_reply_more(session->server, session->deferred[0], 251, NULL, text), EHLO_ERR_TEXT);
+    text = (ehlo_span){"\0\xC3\xBC", 3};
+    assert_int_equal(ehlo_server_reply(session->server, session->deferred[0], 251, NULL, text), EHLO_ERR_TEXT);
+    assert_string_equal(replies(session), ""); /* S-UTF8-09, P-RPLY-08 */
+    session_free(session);
+  }
+}
+
 static void utf8_in_addresses(void **state)
 {
   (void)state;
@@ -1192,6 +1211,7 @@ int main(void)
       cmocka_unit_test(a_failure_loses_no_input),
       cmocka_unit_test(verifying),
       cmocka_unit_test(utf8_in_replies),
+      cmocka_unit_test(utf8_lets_nothing_else_in),
       cmocka_unit_test(utf8_in_addresses),
       cmocka_unit_test(host_says_no),
       cmocka_unit_test(send_and_its_kin),
