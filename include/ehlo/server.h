@@ -411,7 +411,8 @@ EHLO_API const void *ehlo_server_output(ehlo_server *server, size_t *size);
  * fires. */
 EHLO_API void ehlo_server_sent(ehlo_server *server, size_t size);
 
-/* What the session is waiting for: a sum of these. Pure. */
+/* What the session is waiting for: a sum of these. Pure. READ is shown while an answer is awaited too, so that the host
+ * notices when the peer leaves; what it reads then may have to wait, and READ goes until it was taken. */
 enum {
   EHLO_WANT_READ = 1,     /* octets from the peer */
   EHLO_WANT_WRITE = 2,    /* output is there to be sent */
