@@ -397,6 +397,7 @@ static void want_tells_what_is_waited_for(void **state)
   ehlo_server_start(host.server);
   assert_int_equal(host_want(&host) & (EHLO_WANT_DECISION | EHLO_WANT_WRITE | EHLO_WANT_FEED | EHLO_WANT_CLOSE),
                    EHLO_WANT_DECISION);
+  assert_int_equal(ehlo_server_defer(host.server, host.ticket[EHLO_EVENT_CONNECT], 1), EHLO_ERR_STATE); /* too late */
   assert_int_equal(ehlo_server_accept(host.server, host.ticket[EHLO_EVENT_CONNECT]), EHLO_OK);
   assert_int_equal(host_want(&host) & ~(uint32_t)EHLO_WANT_READ, EHLO_WANT_WRITE | EHLO_WANT_FEED);
   host_feed(&host, NULL, 0);
