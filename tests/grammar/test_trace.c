@@ -62,6 +62,9 @@ static void clauses_come_in_the_order_of_the_rule(void **state)
       {"S-DATA-20", SPAN("my_host"), SPAN("c.d"), SPAN("[192.0.2.1]"), "from c.d (c.d [192.0.2.1]) (HELO my_host)"},
       {"S-DATA-20", SPAN("a)(\\b\" c"), nothing, nothing, "from unknown (HELO a\\)\\(\\\\b\" c)"},
       {"S-DATA-20", SPAN("a.b."), nothing, nothing, "from unknown (HELO a.b.)"},
+      {"S-DATA-20", SPAN("_"), nothing, nothing, "from unknown (HELO _)"},
+      {"S-DATA-20", SPAN("_"), SPAN("c"), nothing, "from c (c) (HELO _)"},
+      {"S-DATA-20", SPAN("h"), SPAN("c"), nothing, "from h (c)"},
   };
   for (size_t i = 0; i < ROWS(rows); i++) {
     char want[256];
@@ -149,6 +152,8 @@ static void parts_are_checked(void **state)
       {"S-DATA-20", PART(id), TEXT("\xC3\xA9"), 1},
       {"S-DATA-20", PART(recipient), TEXT("a@b"), 1},
       {"S-DATA-20", PART(recipient), TEXT("<>"), 1},
+      {"S-DATA-20", PART(recipient), TEXT("<"), 1},
+      {"S-DATA-20", PART(id), TEXT("."), 1},
       {"S-DATA-20", PART(recipient), TEXT("<a@b> "), 1},
       {"S-DATA-20", PART(recipient), TEXT("<a@b>, <c@d>"), 1},
       {"S-DATA-20", PART(recipient), TEXT("<a@b\r\n>"), 1},
@@ -205,6 +210,110 @@ static void lines_are_folded(void **state)
       begin = end + 2;
     }
     assert_true(words_cut <= 4);
+  }
+}
+
+/* A field put together by hand. */
+struct by_hand {
+  char text[1024];
+  size_t length;
+  size_t column;
+};
+
+static void add_word(struct by_hand *hand, const char *word)
+{
+  int full = hand->column + 1 + strlen(word) > 78;
+  hand->length += (size_t)snprintf(hand->text + hand->length, sizeof hand->text - hand->length, "%s%s",
+                                   full ? "\r\n\t" : " ", word);
+  hand->column = (full ? 0 : hand->column) + 1 + strlen(word);
+}
+
+/* A keyword stands beside its value if a line can hold both. */
+static void add_clause(struct by_hand *hand, const char *keyword, const char *value)
+{
+  char both[512];
+  if ((size_t)snprintf(both, sizeof both, "%s %s", keyword, value) <= 77) {
+    add_word(hand, both);
+  } else {
+    add_word(hand, keyword);
+    add_word(hand, value);
+  }
+}
+
+static struct by_hand begin_by_hand(void)
+{
+  return (struct by_hand){"Received:", strlen("Received:"), strlen("Received:")};
+}
+
+static void check_by_hand(struct by_hand *hand, const ehlo_received *one)
+{
+  char buffer[1024];
+  size_t length;
+  add_word(hand, "Mon, 23 Nov 2026 20:56:03 +0000");
+  hand->length += (size_t)snprintf(hand->text + hand->length, sizeof hand->text - hand->length, "\r\n");
+  ehlo_span want = {hand->text, hand->length};
+  CHECK("S-DATA-20", want, ehlo_format_received(one, buffer, sizeof buffer, &length) == EHLO_OK);
+  CHECK("S-DATA-20", want, ehlo_span_equal((ehlo_span){buffer, length}, want));
+}
+
+/* Parts of every length, so that lines are full to the last octet, or would be over by one. */
+static void lines_are_filled(void **state)
+{
+  (void)state;
+  for (int length = 1; length <= 100; length++) {
+    char part[128];
+    char value[256];
+    memset(part, 'x', sizeof part);
+    ehlo_received by_id = {.by = SPAN("mx"), .with = SPAN("SMTP"), .id = {part, (size_t)length}, .time = SOME_TIME};
+    struct by_hand hand = begin_by_hand();
+    add_clause(&hand, "by", "mx");
+    add_clause(&hand, "with", "SMTP");
+    (void)snprintf(value, sizeof value, "%.*s;", length, part);
+    add_clause(&hand, "id", value);
+    check_by_hand(&hand, &by_id);
+
+    char path[200];
+    size_t size = (size_t)snprintf(path, sizeof path, "<%.*s@y>", length, part);
+    ehlo_received by_path = {.by = SPAN("mx"), .with = SPAN("SMTP"), .recipient = {path, size}, .time = SOME_TIME};
+    hand = begin_by_hand();
+    add_clause(&hand, "by", "mx");
+    add_clause(&hand, "with", "SMTP");
+    (void)snprintf(value, sizeof value, "%s;", path);
+    add_clause(&hand, "for", value);
+    check_by_hand(&hand, &by_path);
+
+    ehlo_received by_name = {.client_name = {part, (size_t)length},
+                             .client_address = SPAN("[192.0.2.1]"),
+                             .hello = SPAN("a"),
+                             .by = SPAN("mx"),
+                             .with = SPAN("SMTP"),
+                             .time = SOME_TIME};
+    hand = begin_by_hand();
+    add_clause(&hand, "from", "a");
+    (void)snprintf(value, sizeof value, "(%.*s", length, part);
+    add_word(&hand, value);
+    add_word(&hand, "[192.0.2.1])");
+    add_clause(&hand, "by", "mx");
+    add_clause(&hand, "with", "SMTP;");
+    check_by_hand(&hand, &by_name);
+
+    /* Comments: one in which nothing is quoted, one in which every other octet is. */
+    for (int quoted = 0; quoted <= 1; quoted++) {
+      int at = snprintf(value, sizeof value, "(HELO ");
+      for (int i = 0; i < length; i++) {
+        part[i] = quoted ? "(_\\_)_"[i % 6] : '_';
+        at += snprintf(value + at, sizeof value - (size_t)at, "%s%c", part[i] == '_' ? "" : "\\", part[i]);
+      }
+      (void)snprintf(value + at, sizeof value - (size_t)at, ")");
+      ehlo_received by_comment = {
+          .hello = {part, (size_t)length}, .by = SPAN("mx"), .with = SPAN("SMTP"), .time = SOME_TIME};
+      hand = begin_by_hand();
+      add_clause(&hand, "from", "unknown");
+      add_word(&hand, value);
+      add_clause(&hand, "by", "mx");
+      add_clause(&hand, "with", "SMTP;");
+      check_by_hand(&hand, &by_comment);
+    }
   }
 }
 
@@ -270,6 +379,8 @@ static void dates_are_right(void **state)
       {1735689599, 0, "Tue, 31 Dec 2024 23:59:59 +0000"},
       {2147483648, 0, "Tue, 19 Jan 2038 03:14:08 +0000"},
       {-62135596800, 0, "Mon, 1 Jan 0001 00:00:00 +0000"},
+      {-62135596740, -1, "Mon, 1 Jan 0001 00:00:00 -0001"},
+      {253402300739, 1, "Fri, 31 Dec 9999 23:59:59 +0001"},
       {253402300799, 0, "Fri, 31 Dec 9999 23:59:59 +0000"},
   };
   for (size_t i = 0; i < ROWS(rows); i++) {
@@ -295,9 +406,10 @@ static void each_day_follows_the_one_before(void **state)
     char want[128];
     char buffer[128];
     size_t length;
-    ehlo_received one = {.by = SPAN("x"), .with = SPAN("y"), .time = -62135596800 + count * 86400 + count % 86400};
-    snprintf(want, sizeof want, "Received: by x with y; %.3s, %u %.3s %04u ", names + count % 7 * 3, day,
-             months + (size_t)month * 3, year);
+    unsigned second = (unsigned)(count * 59 % 86400); /* a different one each day, full hours among them */
+    ehlo_received one = {.by = SPAN("x"), .with = SPAN("y"), .time = -62135596800 + count * 86400 + second};
+    snprintf(want, sizeof want, "Received: by x with y; %.3s, %u %.3s %04u %02u:%02u:%02u +0000", names + count % 7 * 3,
+             day, months + (size_t)month * 3, year, second / 3600, second / 60 % 60, second % 60);
     assert_int_equal(ehlo_format_received(&one, buffer, sizeof buffer, &length), EHLO_OK);
     assert_true(length > strlen(want));
     if (memcmp(buffer, want, strlen(want)) != 0) {
@@ -319,8 +431,9 @@ static void arguments_are_checked(void **state)
     int64_t time;
     int32_t utc_offset;
   } rows[] = {
-      {0, 1440},      {0, -1440},     {0, INT32_MAX},     {0, INT32_MIN},    {-62135596801, 0},  {253402300800, 0},
-      {INT64_MAX, 0}, {INT64_MIN, 0}, {-62135596800, -1}, {253402300799, 1}, {INT64_MIN, -1439}, {INT64_MAX, 1439},
+      {0, 1440},          {0, -1440},        {0, INT32_MAX},     {0, INT32_MIN},     {-62135596801, 0},
+      {253402300800, 0},  {INT64_MAX, 0},    {INT64_MIN, 0},     {-62135596800, -1}, {253402300799, 1},
+      {INT64_MIN, -1439}, {253402300740, 1}, {-62135596741, -1}, {INT64_MAX, 1439},
   };
   for (size_t i = 0; i < ROWS(rows); i++) {
     ehlo_received one = ordinary();
@@ -388,6 +501,7 @@ int main(void)
       cmocka_unit_test(clauses_come_in_the_order_of_the_rule),
       cmocka_unit_test(parts_are_checked),
       cmocka_unit_test(lines_are_folded),
+      cmocka_unit_test(lines_are_filled),
       cmocka_unit_test(words_that_no_line_can_hold_are_refused),
       cmocka_unit_test(a_buffer_of_1536_octets_holds_the_longest),
       cmocka_unit_test(dates_are_right),
