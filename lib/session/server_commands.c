@@ -58,7 +58,8 @@ static int read_hello(ehlo_server *server, uint32_t verb, ehlo_span argument, eh
   hello->domain.raw = argument;
   int printable = span_is(argument, CLASS_TEXT) && memchr(argument.ptr, '\t', argument.len) == NULL &&
                   memchr(argument.ptr, ' ', argument.len) == NULL;
-  return lenient(server, verb, EHLO_VIOLATION_HELLO_NAME, argument, printable && server->allow_any_hello);
+  uint32_t kind = printable ? EHLO_VIOLATION_HELLO_NAME : EHLO_VIOLATION_SYNTAX;
+  return lenient(server, verb, kind, argument, printable && server->allow_any_hello);
 }
 
 static void hello(ehlo_server *server, uint32_t verb, ehlo_span argument)

@@ -376,6 +376,7 @@ static int read_enhanced(const ehlo_server *server, const struct slot *slot, int
     size_t used;
     ehlo_span span = ehlo_span_of(text);
     if (ehlo_parse_enhanced(span, enhanced, &used) != EHLO_OK || used != span.len ||
+        !octet_is((unsigned char)span.ptr[span.len - 1], CLASS_DIGIT) ||
         enhanced->status_class != (unsigned)code / 100) {
       return 0;
     }

@@ -641,8 +641,8 @@ static void only_the_codes_that_may_answer_are_taken(void **state)
 static void enhanced_codes_are_checked(void **state)
 {
   (void)state;
-  static const char *const bad[] = {"4.1.1",    "2.1.1",  "5.1",     "5",    "",          " 5.1.1", "5.01.1", "5.1.01",
-                                    "5.1.1000", "5.1.-1", "5.1.1.1", "five", "5.1.1\r\n", "55.1.1", "5..1"};
+  static const char *const bad[] = {"4.1.1",    "2.1.1",  "5.1",     "5",    "",       " 5.1.1",    "5.01.1", "5.1.01",
+                                    "5.1.1000", "5.1.-1", "5.1.1.1", "five", "5.1.1 ", "5.1.1\r\n", "55.1.1", "5..1"};
   struct host host;
   uint32_t ticket = ask(&host, EHLO_EVENT_RCPT);
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
