@@ -25,7 +25,7 @@ extern "C" {
 /* What a parser lets in beyond the strict grammar of RFC 5321. */
 enum {
   EHLO_PARSE_UTF8 = 1,      /* RFC 6531 3.3: UTF-8 in local-parts, domains and parameter values */
-  EHLO_PARSE_UNDERSCORE = 2 /* "_" inside domain labels, as some hosts are named; never right, mostly harmless */
+  EHLO_PARSE_UNDERSCORE = 2 /* "_" in domain labels where a hyphen may stand; never right, mostly harmless */
 };
 
 /* ---- paths, mailboxes, domains (RFC 5321 4.1.2, 4.1.3; RFC 6531 3.3) -------------------------------------------- */
@@ -150,9 +150,9 @@ EHLO_API int ehlo_parse_reply_line(ehlo_span line, ehlo_reply_line *reply);
 EHLO_API int ehlo_parse_enhanced(ehlo_span text, ehlo_enhanced *enhanced, size_t *used);
 
 /* Formats one line of a reply, CRLF included. `enhanced` may be NULL, for none. Text is HT, SP and printable ASCII, and
- * with EHLO_PARSE_UTF8 in `flags` UTF-8 too. Returns also EHLO_ERR_CODE for a code outside 200 to 559 or an enhanced
- * code whose class is not the code's first digit, EHLO_ERR_TOO_LONG if the line would pass 512 octets (RFC 5321
- * 4.5.3.1.5). */
+ * with EHLO_PARSE_UTF8 in `flags` UTF-8 too. Returns also EHLO_ERR_CODE for a code outside 200 to 559 or with a second
+ * digit above 5, or an enhanced code whose class is not the code's first digit, EHLO_ERR_TOO_LONG if the line would
+ * pass 512 octets (RFC 5321 4.5.3.1.5). */
 EHLO_API int ehlo_format_reply_line(uint32_t code, uint32_t last, const ehlo_enhanced *enhanced, ehlo_span text,
                                     uint32_t flags, char *buffer, size_t size, size_t *length);
 
@@ -194,7 +194,7 @@ typedef struct ehlo_received {
   int64_t time;             /* seconds since 1970-01-01 00:00 UTC, years 1 to 9999: the host's clock */
 } ehlo_received;
 
-/* Formats a Received field, folded to lines of at most 78 octets where a token allows it, CRLF included. 1,024 octets
+/* Formats a Received field, folded to lines of at most 78 octets where a token allows it, CRLF included. 1,536 octets
  * of buffer suffice for parts that keep RFC 5321's limits. Also EHLO_ERR_ARGUMENT for a time or offset out of range. */
 EHLO_API int ehlo_format_received(const ehlo_received *received, char *buffer, size_t size, size_t *length);
 
