@@ -1,16 +1,16 @@
 #!/bin/sh
 # rules.sh: which test shows which rule of rules.tsv.
 #
-# Lists the rules that bind the server, the parser or both, of the core (tier A) and of the extensions that this version offers, and
-# behind each the places in the tests that cite its id, or else the reason that tests/README.md gives. Fails if a rule has
-# neither or both, if a reason is none, or if an id is cited that there is not.
+# Lists the rules that bind the server, the parser or both, of the core (tier A) and of the extensions that this version
+# offers, and behind each the places in the tests that cite its id, or else the reason that tests/README.md gives. Fails
+# if a rule has neither or both, if a reason is none, or if an id is cited that there is not.
 cd "$(dirname "$0")/.." || exit 1
 offered='PIPE SIZE 8BIT ESC UTF8 LMTP'
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C
 
-find tests -type f \( -name '*.c' -o -name '*.h' -o -path 'tests/transcripts/*.txt' -o -path 'tests/interop/*' \) -print0 |
+find tests -type f \( -name '*.[ch]' -o -path 'tests/transcripts/*.txt' -o -path 'tests/interop/*' \) -print0 |
   sort -z | xargs -0 grep -nHoE '\b[SCPBH]-[A-Z0-9]+-[0-9][0-9]\b' >"$work/cited"
 
 awk -F '\t' -v offered="$offered" '

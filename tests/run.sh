@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh: builds and runs everything that a change must pass. On Debian it installs what it needs first.
 #
-# sh tests/run.sh --help tells the options. One line a step; the log of a step that fails is shown; the last line counts.
+# sh tests/run.sh --help tells the options. One line a step; the log of a step that fails is shown; the last line
+# counts.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 top=$PWD
@@ -81,8 +82,8 @@ install_packages() {
 
 passed=0 failed=0
 
-# step NAME COMMAND [ARGUMENT]...: runs it in the tree's top, and says in one line how it went. A command that consists of several
-# tests leaves their numbers, passed and failed, in $counts, or ends its output as this script does.
+# step NAME COMMAND [ARGUMENT]...: runs it in the tree's top, and says in one line how it went. A command that consists
+# of several tests leaves their numbers, passed and failed, in $counts, or ends its output as this script does.
 step() {
   name=$1
   shift
@@ -143,7 +144,7 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 # The static library's own lines that the tests reach. What is missed is listed in the log.
 coverage() {
-  suite coverage && gcovr --root "$top" --filter "$top/lib/" --exclude-throw-branches --fail-under-line 97 "$build/coverage"
+  suite coverage && gcovr --root "$top" --filter "$top/lib/" --fail-under-line 97 "$build/coverage"
 }
 
 # fuzz_one TARGET: from its seeds, into a corpus that is thrown away.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# floors.sh: each file of lib/ uses its own floor and those below, never one above; the server and the client never meet;
-# and of the compiler's headers only those that need no C library but mem* and strlen are included.
+# floors.sh: each file of lib/ uses its own floor and those below, never one above; the server and the client never
+# meet; and of the compiler's headers only those that need no C library but mem* and strlen are included.
 cd "$(dirname "$0")/../.." || exit 1
 
 find lib -type f \( -name '*.c' -o -name '*.h' -o -name '*.def' \) | LC_ALL=C sort | xargs awk '

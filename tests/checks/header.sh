@@ -1,6 +1,6 @@
 #!/bin/sh
-# header.sh BUILD: each public header compiles alone, as C99, C11 and C++; with EHLO_BINDING the whole is plain enough for a
-# foreign function interface, shown with cffi, through which every function is found in the build directory's library.
+# header.sh BUILD: each public header compiles alone, as C99, C11 and C++; with EHLO_BINDING the whole is plain enough
+# for a foreign function interface, shown with cffi, through which every function is found in the library.
 cd "$(dirname "$0")/../.." || exit 1
 build=$1
 work=$(mktemp -d) || exit 1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# installed.sh BUILD: what the build directory installs is found by pkg-config from outside of the tree, shared and static, from C
-# and C++.
+# installed.sh BUILD: what the build directory installs is found by pkg-config from outside of the tree, shared and
+# static, from C and C++.
 set -eu
 build=$1
 work=$(mktemp -d)

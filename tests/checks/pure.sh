@@ -1,6 +1,6 @@
 #!/bin/sh
-# pure.sh BUILD: the static library in the build directory calls nothing but the mem* and strlen family, and holds no data
-# that can be written (law 1).
+# pure.sh BUILD: the static library in the build directory calls nothing but the mem* and strlen family, and holds no
+# data that can be written (law 1).
 cd "$(dirname "$0")/../.." || exit 1
 archive=$1/lib/libehlo.a
 [ -r "$archive" ] || { echo "no $archive"; exit 1; }
