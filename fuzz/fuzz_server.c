@@ -739,11 +739,20 @@ static void move(struct play *play)
 {
   void *block = malloc(play->block_size);
   REQUIRE(block != NULL);
-  memcpy(block, play->block, play->block_size);
-  memset(play->block, 0xEE, play->block_size);
+  size_t kept = ehlo_server_kept(play->server);
+  if (kept < play->block_size) {
+    void *bed = malloc(kept);
+    REQUIRE(bed != NULL && ehlo_server_move(&play->server, bed, kept, play->server) == EHLO_OK);
+    free(play->block);
+    play->block = bed;
+    REQUIRE(ehlo_server_move(&play->server, block, play->block_size, play->server) == EHLO_OK);
+  } else {
+    memcpy(block, play->block, play->block_size);
+    memset(play->block, 0xEE, play->block_size);
+    REQUIRE(ehlo_server_attach(&play->server, block, play->block_size, on_event, play) == EHLO_OK);
+  }
   free(play->block);
   play->block = block;
-  REQUIRE(ehlo_server_attach(&play->server, block, play->block_size, on_event, play) == EHLO_OK);
   REQUIRE((void *)play->server == block);
   play->shown_size = 0;
 }

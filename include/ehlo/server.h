@@ -384,6 +384,19 @@ EHLO_API int ehlo_server_init(ehlo_server **out, void *memory, size_t size, cons
 EHLO_API int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server_event_fn *on_event,
                                 void *user);
 
+/* How many octets at the front of the block hold something just now: all of it while a line, an answer or content is
+ * under way, and some hundred octets while the session is idle between two commands. Pure; 0 for NULL. */
+EHLO_API size_t ehlo_server_kept(const ehlo_server *server);
+
+/* Moves a session, within this process, to the `size` octets at `memory`, aligned for max_align_t and apart from the
+ * old block: the old block is free then, pointers that ehlo_server_output gave are stale, callback and user stay. With
+ * less memory than ehlo_server_size told, but at least ehlo_server_kept, the session sleeps there: it has no output and
+ * no open ticket, ehlo_server_want, ehlo_server_timeout and the getters tell what they would, and calls that may call
+ * back return EHLO_ERR_STATE until it is moved to a block of full size. So ten thousand idle sessions need no ten
+ * thousand line buffers. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_MEMORY, EHLO_ERR_REENTRANT from
+ * inside a handler; *out is NULL then (unless out is), and the old block is as it was. */
+EHLO_API int ehlo_server_move(ehlo_server **out, void *memory, size_t size, const ehlo_server *from);
+
 /* Switches an extension on or off for the next EHLO answer. What the init config had off cannot be switched on
  * (EHLO_ERR_CONFIG): no room was kept for it. Takes effect at once for what is accepted. Returns EHLO_OK,
  * EHLO_ERR_ARGUMENT, EHLO_ERR_CONFIG (also where the protocol or another extension needs it), EHLO_ERR_STATE from the

@@ -343,7 +343,7 @@ static int enter_call(ehlo_server *server)
   if (server->fatal) {
     return EHLO_ERR_HOST;
   }
-  if (server->state == STATE_NEW) {
+  if (server->state == STATE_NEW || server->asleep) {
     return EHLO_ERR_STATE;
   }
   server->busy = 1;
@@ -358,7 +358,7 @@ static int leave_call(ehlo_server *server)
 
 int ehlo_server_start(ehlo_server *server)
 {
-  int new_state = server != NULL && server->state == STATE_NEW;
+  int new_state = server != NULL && server->state == STATE_NEW && !server->asleep;
   if (new_state) {
     ehlo_server_enter(server, STATE_GREETING);
   }

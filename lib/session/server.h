@@ -109,6 +109,7 @@ struct ehlo_server {
   uint8_t busy;         /* a call that may call back is running */
   uint8_t fatal;        /* the host ended it: EHLO_ERR_HOST from now on */
   uint8_t ended;        /* ehlo_server_eof was called */
+  uint8_t asleep;       /* the block is smaller than the session needs: see ehlo_server_move */
   uint8_t unfinished;   /* a reply of several lines was left without its end on the wire: nothing may follow */
   uint8_t begun_before; /* the reply to what is being asked had been begun before its handler was called */
   uint8_t stalled;      /* the last feed stopped with something left to do */
@@ -151,7 +152,7 @@ struct ehlo_server {
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 1 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
+#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 2 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
 
 /* ---- the parts of the block ---- */
 

@@ -78,21 +78,23 @@ static int config_is_legal(const ehlo_server_config *config)
          within(config->hello_size, 0, EHLO_MAX_HELLO_SIZE) && config->max_recipients >= 1;
 }
 
-/* Lays the parts out behind the struct. Returns the size of the block. */
+/* Lays the parts out behind the struct: first what is kept while nothing goes on, see ehlo_server_kept. Returns the
+ * size of the block. */
 static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
 {
-  size_t at = (sizeof *server + 15) / 16 * 16;
+  size_t at = sizeof *server;
   uint32_t increments = ehlo_capability_line(capabilities_of(config));
   uint32_t needed = EHLO_MIN_COMMAND_LINE + increments;
   server->max_line = config->max_command_line < needed ? needed : config->max_command_line;
-  server->slots_at = (uint32_t)at;
-  at += (size_t)config->max_pending * sizeof(struct slot);
-  server->texts_at = (uint32_t)at;
-  at += (size_t)config->max_pending * config->pending_text;
   server->hostname_at = (uint32_t)at;
   at += config->hostname.len;
   server->hello_at = (uint32_t)at;
   at += config->hello_size;
+  at = (at + 15) / 16 * 16;
+  server->slots_at = (uint32_t)at;
+  at += (size_t)config->max_pending * sizeof(struct slot);
+  server->texts_at = (uint32_t)at;
+  at += (size_t)config->max_pending * config->pending_text;
   server->line_at = (uint32_t)at;
   at += server->max_line;
   server->output_at = (uint32_t)at;
@@ -185,7 +187,41 @@ int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server
   }
   server->on_event = on_event;
   server->user = user;
+  server->asleep = 0;
   server->dot.kernel = (uint8_t)ehlo_scan_kernel();
+  *out = server;
+  return EHLO_OK;
+}
+
+size_t ehlo_server_kept(const ehlo_server *server)
+{
+  if (server == NULL) {
+    return 0;
+  }
+  int idle = server->count == 0 && server->line.used == 0 && !server->line.held && !server->busy &&
+             output_waiting(&server->output) == 0;
+  return idle ? (size_t)server->hello_at + server->hello_len : server->block;
+}
+
+int ehlo_server_move(ehlo_server **out, void *memory, size_t size, const ehlo_server *from)
+{
+  if (out == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *out = NULL;
+  if (memory == NULL || from == NULL || memory == (const void *)from) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (from->busy) {
+    return EHLO_ERR_REENTRANT;
+  }
+  size_t kept = ehlo_server_kept(from);
+  if (size < kept || !is_aligned(memory)) {
+    return EHLO_ERR_MEMORY;
+  }
+  memcpy(memory, from, kept);
+  ehlo_server *server = memory;
+  server->asleep = size < server->block;
   *out = server;
   return EHLO_OK;
 }

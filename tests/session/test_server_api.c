@@ -268,6 +268,98 @@ static void attach_checks_what_it_takes_up(void **state)
   host_close(&host);
 }
 
+static void a_session_sleeps_in_what_it_keeps(void **state)
+{
+  (void)state;
+  static _Alignas(max_align_t) char bed[1024];
+  static _Alignas(max_align_t) char whole[1 << 16];
+  ehlo_server_config config = host_config();
+  config.max_pending = 100;
+  config.output_size = EHLO_MAX_OUTPUT_SIZE / 32;
+  struct host host;
+  host_begin(&host, &config, EHLO_LINE);
+  ehlo_server *server;
+  size_t kept = ehlo_server_kept(host.server);
+  assert_in_range(kept, 1, sizeof bed - 1); /* whatever the config has room for */
+  assert_int_equal(ehlo_server_kept(NULL), 0);
+
+  assert_int_equal(ehlo_server_move(NULL, bed, sizeof bed, host.server), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_server_move(&server, NULL, sizeof bed, host.server), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_server_move(&server, bed, sizeof bed, NULL), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_server_move(&server, host.memory, host.size, host.server), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_server_move(&server, bed, kept - 1, host.server), EHLO_ERR_MEMORY);
+  assert_int_equal(ehlo_server_move(&server, bed + 1, sizeof bed - 1, host.server), EHLO_ERR_MEMORY);
+  assert_null(server);
+
+  memset(bed, 0x5A, sizeof bed);
+  assert_int_equal(ehlo_server_move(&server, bed, kept, host.server), EHLO_OK);
+  assert_ptr_equal(server, bed);
+  for (size_t i = kept; i < sizeof bed; i++) {
+    assert_int_equal(bed[i], 0x5A);
+  }
+  uint64_t epoch[2];
+  size_t size = 1;
+  assert_int_equal(ehlo_server_kept(server), kept);
+  assert_int_equal(ehlo_server_want(server), EHLO_WANT_READ);
+  assert_int_equal(ehlo_server_timeout(server, &epoch[0]), ehlo_server_timeout(host.server, &epoch[1]));
+  assert_true(epoch[0] == epoch[1]);
+  assert_true(ehlo_span_equal(ehlo_server_hello(server), text_of("client.example.com")));
+  assert_null(ehlo_server_output(server, &size));
+  assert_int_equal(size, 0);
+  ehlo_server_sent(server, 1);
+  assert_int_equal(ehlo_server_accept(server, host.ticket[EHLO_EVENT_HELLO]), EHLO_ERR_TICKET);
+  assert_int_equal(ehlo_server_start(server), EHLO_ERR_STATE);
+  assert_int_equal(ehlo_server_feed(server, "NOOP\r\n", 6, &size), EHLO_ERR_STATE);
+  assert_int_equal(size, 0);
+  assert_int_equal(ehlo_server_eof(server), EHLO_ERR_STATE);
+  assert_int_equal(ehlo_server_lost(server), EHLO_ERR_STATE);
+  assert_int_equal(ehlo_server_timed_out(server), EHLO_ERR_STATE);
+  assert_int_equal(ehlo_server_shutdown(server, 421, NULL, text_of("")), EHLO_ERR_STATE);
+  for (size_t i = kept; i < sizeof bed; i++) {
+    assert_int_equal(bed[i], 0x5A);
+  }
+
+  memset(host.memory, 0xEE, host.size);
+  assert_int_equal(ehlo_server_move(&host.server, whole, host.size, server), EHLO_OK);
+  host_say(&host, MAIL_LINE);
+  host_expect(&host, SENDER_OKAY);
+  /* A cut line, an answer that is out, output that waits: none of them may be lost. */
+  host_say(&host, "RCPT");
+  assert_int_equal(ehlo_server_kept(host.server), host.size);
+  assert_int_equal(ehlo_server_move(&server, bed, sizeof bed, host.server), EHLO_ERR_MEMORY);
+  host.defer = EVENT_BIT(EHLO_EVENT_RCPT);
+  host_say(&host, " TO:<bob@example.org>\r\n");
+  assert_int_equal(ehlo_server_kept(host.server), host.size);
+  assert_int_equal(ehlo_server_accept(host.server, host.ticket[EHLO_EVENT_RCPT]), EHLO_OK);
+  assert_int_equal(ehlo_server_feed(host.server, NULL, 0, &size), EHLO_OK);
+  assert_int_equal(ehlo_server_kept(host.server), host.size);
+  host_expect(&host, RECIPIENT_OKAY);
+  assert_int_equal(ehlo_server_kept(host.server), kept);
+  host_close(&host);
+}
+
+static void move_in_handler(struct host *host, const ehlo_event *event)
+{
+  static _Alignas(max_align_t) char whole[1 << 14];
+  ehlo_server *server = host->server;
+  if (event->type == EHLO_EVENT_MAIL) {
+    assert_int_equal(ehlo_server_kept(host->server), host->size);
+    assert_int_equal(ehlo_server_move(&server, whole, sizeof whole, host->server), EHLO_ERR_REENTRANT);
+    assert_null(server);
+  }
+}
+
+static void nothing_moves_inside_a_handler(void **state)
+{
+  (void)state;
+  struct host host;
+  host_begin(&host, NULL, EHLO_LINE);
+  host.in_handler = move_in_handler;
+  host_say(&host, MAIL_LINE);
+  host_expect(&host, SENDER_OKAY);
+  host_close(&host);
+}
+
 /* ---- life ----------------------------------------------------------------------------------------------------------
  */
 
@@ -1452,6 +1544,8 @@ int main(void)
       cmocka_unit_test(init_checks_its_arguments_and_the_memory),
       cmocka_unit_test(sizes_keep_their_promise),
       cmocka_unit_test(attach_checks_what_it_takes_up),
+      cmocka_unit_test(a_session_sleeps_in_what_it_keeps),
+      cmocka_unit_test(nothing_moves_inside_a_handler),
       cmocka_unit_test(calls_before_start_are_errors),
       cmocka_unit_test(arguments_are_checked),
       cmocka_unit_test(getters_take_null),

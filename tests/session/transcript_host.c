@@ -174,6 +174,25 @@ static void canaries_check(struct run *run)
 
 static int handler(ehlo_server *server, const ehlo_event *event, void *user);
 
+/* Moves the session to `block` by way of no more memory than it says it keeps. */
+static void sleep_and_wake(struct run *run, char *old, char *block)
+{
+  size_t kept = ehlo_server_kept(run->server);
+  uint32_t want = ehlo_server_want(run->server);
+  void *bed = malloc(kept); /* of this very size, so that sanitizers see an octet too far */
+  int error = ehlo_server_move(&run->server, bed, kept, run->server);
+  memset(old, POISON, run->block_size);
+  LAW(run, error == EHLO_OK && ehlo_server_want(run->server) == want, "a session can sleep in what it keeps");
+  if (kept < run->block_size) {
+    size_t consumed;
+    error = ehlo_server_feed(run->server, "NOOP\r\n", 6, &consumed);
+    LAW(run, error == EHLO_ERR_STATE || error == EHLO_ERR_HOST, "a sleeping session takes no input");
+  }
+  error = ehlo_server_move(&run->server, block, run->block_size, run->server);
+  free(bed);
+  LAW(run, error == EHLO_OK && ehlo_server_want(run->server) == want, "a session wakes in a whole block");
+}
+
 /* After every call: the output stays where it is, and the block can be moved. */
 static void after_call(struct run *run)
 {
@@ -185,10 +204,14 @@ static void after_call(struct run *run)
     run->arena = !run->arena;
     char *block = block_place(run, run->arena);
     canaries_set(run);
-    memcpy(block, old, run->block_size);
-    memset(old, POISON, run->block_size);
-    int error = ehlo_server_attach(&run->server, block, run->block_size, handler, run);
-    LAW(run, error == EHLO_OK && (void *)run->server == (void *)block, "a moved block can be attached");
+    if (run->pauses / every % 2 == 0) {
+      memcpy(block, old, run->block_size);
+      memset(old, POISON, run->block_size);
+      int error = ehlo_server_attach(&run->server, block, run->block_size, handler, run);
+      LAW(run, error == EHLO_OK && (void *)run->server == (void *)block, "a moved block can be attached");
+    } else {
+      sleep_and_wake(run, old, block);
+    }
     text_clear(&run->output); /* is at another place now */
     return;
   }
