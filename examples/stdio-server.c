@@ -19,7 +19,7 @@
  * the library's safe answer, which for recipients and messages is 451. */
 #define _GNU_SOURCE /* getopt_long, ppoll */
 
-#include <ehlo.h>
+#include "common.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,10 +44,7 @@ enum {
 
 struct host {
   /* From the command line. */
-  ehlo_span *domains; /* --domain */
-  size_t domain_count;
-  ehlo_path *refused; /* --refuse */
-  size_t refused_count;
+  struct recipients recipients; /* --domain, --refuse */
   const char *spool_name;
   int spool; /* the open directory, or -1 */
   int trace;
@@ -80,26 +77,7 @@ static void ask_to_stop(int number)
   stop_asked = 1;
 }
 
-static void complain(const char *what, const char *why)
-{
-  fprintf(stderr, "stdio-server: %s: %s\n", what, why);
-}
-
 /* ---- trace ------------------------------------------------------------------------------------------------------- */
-
-/* Terminals obey control characters and logs trust line ends: nothing of a peer's is shown as it came. */
-static void trace_octets(ehlo_span octets)
-{
-  for (size_t i = 0; i < octets.len; i++) {
-    unsigned char octet = (unsigned char)octets.ptr[i];
-    if (octet == '\\')
-      fputs("\\\\", stderr);
-    else if (octet >= ' ' && octet <= '~')
-      fputc(octet, stderr);
-    else
-      fprintf(stderr, "\\x%02X", octet);
-  }
-}
 
 /* A line of the peer's. No AUTH is offered here, which stops no client from sending a password: neither its line nor
  * what follows it until the next proper command is shown. */
@@ -116,7 +94,7 @@ static void trace_line(struct host *host, uint32_t verb, ehlo_span line)
   if (host->hide)
     fputs("(not shown)", stderr);
   else
-    trace_octets(line);
+    print_octets(stderr, line, 1);
   fputc('\n', stderr);
 }
 
@@ -129,17 +107,17 @@ static void trace_replies(struct host *host, const char *octets, size_t size)
     if (octets[i] == '\n')
       fputc('\n', stderr);
     else if (octets[i] != '\r')
-      trace_octets((ehlo_span){octets + i, 1});
+      print_octets(stderr, (ehlo_span){octets + i, 1}, 1);
   }
 }
 
 static void trace_path(const char *word, ehlo_span path, ehlo_span parameters)
 {
   fprintf(stderr, " %s ", word);
-  trace_octets(path);
+  print_octets(stderr, path, 1);
   if (parameters.len > 0)
     fputc(' ', stderr);
-  trace_octets(parameters);
+  print_octets(stderr, parameters, 1);
 }
 
 /* COMMAND and REPLY are the dialogue itself: "C:" here, "S:" when the octets go out. Events are set in. */
@@ -262,47 +240,12 @@ static void discard(struct host *host)
 
 /* ---- policy ------------------------------------------------------------------------------------------------------ */
 
-/* What a handler returns after an answer. An answer that the library does not take is a defect of this program; the
- * transaction must not go on as if the answer had been given. */
-static int answered(int error)
-{
-  if (error == EHLO_OK)
-    return EHLO_HANDLED;
-  complain("answer", ehlo_strerror(error));
-  return EHLO_FAIL_TRANSACTION;
-}
-
-static int answer(ehlo_server *server, const ehlo_event *event, int code, const char *enhanced, const char *text)
-{
-  return answered(ehlo_server_reply(server, event->ticket, code, enhanced, ehlo_span_of(text)));
-}
-
 static const char cannot_store[] = "The message cannot be stored now";
 
 static int fail(struct host *host, ehlo_server *server, const ehlo_event *event)
 {
   complain(host->spool_name, strerror(errno));
   return answer(server, event, 451, "4.3.0", cannot_store);
-}
-
-static int is_own_domain(const struct host *host, const ehlo_path *path)
-{
-  for (size_t i = 0; i < host->domain_count; i++) {
-    if (ehlo_span_equal_nocase(host->domains[i], path->domain.raw))
-      return 1;
-  }
-  return 0;
-}
-
-/* Local-parts are compared as they are meant, not as they are quoted, and with their case: RFC 5321 2.4. */
-static int is_refused(const struct host *host, const ehlo_path *path)
-{
-  for (size_t i = 0; i < host->refused_count; i++) {
-    if (ehlo_local_part_equal(host->refused[i].local_part, path->local_part) &&
-        ehlo_span_equal_nocase(host->refused[i].domain.raw, path->domain.raw))
-      return 1;
-  }
-  return 0;
 }
 
 /* The mailbox is the path without brackets and source route; that of <> is empty. */
@@ -324,13 +267,9 @@ static int on_mail(struct host *host, ehlo_server *server, const ehlo_event *eve
 static int on_rcpt(struct host *host, ehlo_server *server, const ehlo_event *event)
 {
   const ehlo_path *path = &event->as.rcpt.path;
-  /* <Postmaster> without a domain is this host's own, whoever it takes mail for: RFC 5321 4.5.1. */
-  if (path->kind != EHLO_PATH_POSTMASTER) {
-    if (!is_own_domain(host, path))
-      return answer(server, event, 550, "5.7.1", "No mail for that domain is taken here");
-    if (is_refused(host, path))
-      return answer(server, event, 550, "5.1.1", "No such mailbox here");
-  }
+  struct verdict verdict = recipients_judge(&host->recipients, path);
+  if (verdict.code != 250)
+    return answer(server, event, verdict.code, verdict.enhanced, verdict.text);
   if (!add_line(host->envelope, "TO:", path->mailbox))
     return answer(server, event, 451, "4.3.0", NULL);
   return answered(ehlo_server_accept(server, event->ticket));
@@ -526,40 +465,6 @@ static const char usage[] =
     "  --trace                 show the dialogue and the events on standard error\n"
     "  --help                  show this\n";
 
-static void bad_usage(const char *what, const char *why)
-{
-  complain(what, why);
-  exit(EX_USAGE);
-}
-
-static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
-{
-  uint64_t value;
-  if (ehlo_parse_number(ehlo_span_of(text), 20, &value) != EHLO_OK || value < least || value > most)
-    bad_usage(option, "a number is needed, within its limits");
-  return value;
-}
-
-static ehlo_span domain(const char *option, const char *text)
-{
-  ehlo_domain parsed;
-  size_t used;
-  ehlo_span whole = ehlo_span_of(text);
-  if (ehlo_parse_domain(whole, EHLO_PARSE_UTF8, &parsed, &used) != EHLO_OK || used != whole.len)
-    bad_usage(option, "a domain name or address literal is needed");
-  return parsed.raw;
-}
-
-static ehlo_path address(const char *option, const char *text)
-{
-  ehlo_path parsed;
-  size_t used;
-  ehlo_span whole = ehlo_span_of(text);
-  if (ehlo_parse_mailbox(whole, EHLO_PARSE_UTF8, &parsed, &used) != EHLO_OK || used != whole.len)
-    bad_usage(option, "an address of the form local-part@domain is needed");
-  return parsed;
-}
-
 static uint8_t on_off(const char *option, const char *text)
 {
   if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
@@ -626,17 +531,20 @@ static void read_options(int argc, char **argv, struct host *host, ehlo_server_c
       {"help", no_argument, NULL, HELP},
       {NULL, 0, NULL, 0},
   };
+  struct recipients *hosts = &host->recipients;
   int option;
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
     switch (option) {
-    case HOSTNAME: config->hostname = domain("--hostname", optarg); break;
-    case DOMAIN: host->domains[host->domain_count++] = domain("--domain", optarg); break;
-    case REFUSE: host->refused[host->refused_count++] = address("--refuse", optarg); break;
+    case HOSTNAME: config->hostname = option_domain("--hostname", optarg); break;
+    case DOMAIN: hosts->domains[hosts->domain_count++] = option_domain("--domain", optarg); break;
+    case REFUSE: hosts->refused[hosts->refused_count++] = option_address("--refuse", optarg); break;
     case SPOOL: open_spool(host, optarg); break;
     case LMTP: config->protocol = EHLO_PROTOCOL_LMTP; break;
-    case MAX_SIZE: config->max_message_size = number("--max-size", optarg, 0, UINT64_MAX); break;
-    case MAX_RECIPIENTS: config->max_recipients = (uint32_t)number("--max-recipients", optarg, 1, UINT32_MAX); break;
-    case MAX_ERRORS: config->max_errors = (uint32_t)number("--max-errors", optarg, 0, UINT32_MAX); break;
+    case MAX_SIZE: config->max_message_size = option_number("--max-size", optarg, 0, UINT64_MAX); break;
+    case MAX_RECIPIENTS:
+      config->max_recipients = (uint32_t)option_number("--max-recipients", optarg, 1, UINT32_MAX);
+      break;
+    case MAX_ERRORS: config->max_errors = (uint32_t)option_number("--max-errors", optarg, 0, UINT32_MAX); break;
     case SMTPUTF8: config->offer[EHLO_EXT_SMTPUTF8] = on_off("--smtputf8", optarg); break;
     case VERBS: turn_on(config, optarg); break;
     case TRACE: host->trace = 1; break;
@@ -650,18 +558,14 @@ static void read_options(int argc, char **argv, struct host *host, ehlo_server_c
 
 int main(int argc, char **argv)
 {
+  program = "stdio-server";
   struct host host = {.spool = -1};
   ehlo_server_config config;
   ehlo_server *server;
 
   ehlo_server_config_init(&config, sizeof config);
   config.hostname = ehlo_span_of("localhost");
-  host.domains = calloc((size_t)argc, sizeof *host.domains); /* as many as there can be */
-  host.refused = calloc((size_t)argc, sizeof *host.refused);
-  if (host.domains == NULL || host.refused == NULL) {
-    complain("memory", strerror(errno));
-    return EX_OSERR;
-  }
+  recipients_open(&host.recipients, (size_t)argc); /* as many as there can be */
   read_options(argc, argv, &host, &config);
 
   size_t size = ehlo_server_size(&config);
@@ -694,8 +598,7 @@ int main(int argc, char **argv)
 
   discard(&host);
   free(memory);
-  free(host.domains);
-  free(host.refused);
+  recipients_close(&host.recipients);
   if (host.spool >= 0)
     close(host.spool);
   return EX_OK;
