@@ -1,0 +1,360 @@
+/* delivery.c: see delivery.h.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A message's way: tmp/ID in the first recipient's Maildir, fsync, then into new/ of each of them: renamed if it is one
+ * recipient, hard-linked if they are many, so that there is one copy on the disk; then fsync of each new/. Only then
+ * the writer answers. What dies on the way leaves a file in tmp/, which readers of Maildirs clear away after 36 hours,
+ * as the convention says.
+ *
+ * To a writer, fields ended by tabs: "make ID MAILBOX", "deliver ID all|each TMP-NAME NEW-NAME MAILBOX ...". Back: the
+ * ID, errno, and a character for each mailbox: '.' for done.
+ */
+#define _GNU_SOURCE
+#include "delivery.h"
+
+#include "../common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOST_QUEUED = 16 * 1024 * 1024, CHUNK = 65536 };
+
+static int root = -1;
+static const char *host;
+static struct helper helpers[DELIVERY_WRITERS];
+static unsigned helper_count, helper_next;
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
+
+int delivery_mailbox(const ehlo_path *path, char *name)
+{
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-=@~";
+  char decoded[MAILBOX_NAME * 2 + 2];
+  size_t length = 0;
+  size_t room = sizeof decoded - 1;
+  if (path->kind == EHLO_PATH_POSTMASTER) {
+    strcpy(name, "postmaster");
+    return 0;
+  }
+  if (ehlo_local_part_decode(path->local_part, decoded, room, &length) != EHLO_OK ||
+      length + 1 + path->domain.raw.len > room)
+    return -1;
+  decoded[length] = '\0'; /* the end of the local-part: an "@" of its own must not look like the one behind it */
+  for (size_t i = 0; i < path->domain.raw.len; i++) {
+    char octet = path->domain.raw.ptr[i];
+    decoded[length + 1 + i] = (char)(octet >= 'A' && octet <= 'Z' ? octet + 32 : octet);
+  }
+  size_t used = 0;
+  size_t total = length + 1 + path->domain.raw.len;
+  for (size_t i = 0; i < total; i++) {
+    unsigned char octet = (unsigned char)decoded[i];
+    int as_it_is = i == length || ((strchr(plain, octet) != NULL && octet != '\0' && octet != '@') || octet > 127);
+    if (i == 0 && octet == '.')
+      as_it_is = 0;
+    if (used + (as_it_is ? 1 : 3) > MAILBOX_NAME)
+      return -1;
+    if (as_it_is)
+      name[used++] = (char)(i == length ? '@' : octet);
+    else
+      used += (size_t)sprintf(name + used, "%%%02X", octet);
+  }
+  name[used] = '\0';
+  return 0;
+}
+
+void delivery_id(char id[MESSAGE_ID])
+{
+  static unsigned serial;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(id, MESSAGE_ID, "%lld.M%06ldP%ldQ%u", (long long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), ++serial);
+}
+
+/* ---- in the server ----------------------------------------------------------------------------------------------- */
+
+int message_begin(struct message *message, const char *mailbox)
+{
+  char name[MAILBOX_NAME + MESSAGE_ID + 8];
+  snprintf(name, sizeof name, "%s/tmp/%s", mailbox, message->id);
+  message->mailbox = mailbox;
+  message->size = 0;
+  message->fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  return message->fd < 0 ? -1 : 0;
+}
+
+static int write_all(struct message *message, const char *octets, size_t size)
+{
+  while (size > 0) {
+    ssize_t count = write(message->fd, octets, size);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      return -1;
+    octets += count;
+    size -= (size_t)count;
+    message->size += (uint64_t)count;
+  }
+  return 0;
+}
+
+int message_write(struct message *message, const ehlo_span *spans, size_t count)
+{
+  static char chunk[CHUNK];
+  size_t used = 0;
+  for (size_t i = 0; i < count; i++) {
+    const char *at = spans[i].ptr;
+    const char *end = at + spans[i].len;
+    while (at < end) {
+      const char *cr = memchr(at, '\r', (size_t)(end - at));
+      size_t size = (size_t)((cr == NULL ? end : cr) - at);
+      if (size > CHUNK - used)
+        size = CHUNK - used, cr = NULL;
+      memcpy(chunk + used, at, size);
+      used += size;
+      at += size + (cr != NULL);
+      if (used == CHUNK) {
+        if (write_all(message, chunk, used) != 0)
+          return -1;
+        used = 0;
+      }
+    }
+  }
+  return write_all(message, chunk, used);
+}
+
+void message_discard(struct message *message)
+{
+  char name[MAILBOX_NAME + MESSAGE_ID + 8];
+  if (message->fd < 0)
+    return;
+  close(message->fd);
+  message->fd = -1;
+  snprintf(name, sizeof name, "%s/tmp/%s", message->mailbox, message->id);
+  unlinkat(root, name, 0);
+}
+
+const char *delivery_failed(const char *answer)
+{
+  char *results;
+  errno = EIO; /* the writer died */
+  if (answer == NULL)
+    return "";
+  errno = (int)strtol(answer, &results, 10);
+  return errno == 0 ? NULL : *results == ' ' ? results + 1 : results;
+}
+
+/* The writer with the least to do. */
+static struct helper *writer(void)
+{
+  struct helper *best = &helpers[helper_next++ % helper_count];
+  for (unsigned i = 0; i < helper_count; i++) {
+    if (helpers[i].process != 0 && (best->process == 0 || helpers[i].open < best->open))
+      best = &helpers[i];
+  }
+  return best;
+}
+
+uint64_t mailbox_make(const char *mailbox, helper_answer_fn *done, void *owner)
+{
+  char text[MAILBOX_NAME + 3];
+  int size = snprintf(text, sizeof text, "\t%s\t", mailbox);
+  return helper_ask(writer(), "make", text, (size_t)size, done, owner, 0);
+}
+
+uint64_t message_commit(struct message *message, const char *const *mailboxes, size_t count, int all,
+                        helper_answer_fn *done, void *owner)
+{
+  size_t room = 3 * MESSAGE_ID + strlen(host) + count * (MAILBOX_NAME + 1) + 64;
+  char *text = malloc(room);
+  uint64_t question = 0;
+  if (text != NULL) {
+    size_t size = (size_t)snprintf(text, room, "\t%s\t%s\t%s.%s,S=%llu\t", all ? "all" : "each", message->id,
+                                   message->id, host, (unsigned long long)message->size);
+    for (size_t i = 0; i < count; i++)
+      size += (size_t)snprintf(text + size, room - size, "%s\t", mailboxes[i]);
+    question = helper_ask(writer(), "deliver", text, size, done, owner, 0);
+    free(text);
+  }
+  if (question == 0) {
+    message_discard(message);
+  } else {
+    close(message->fd);
+    message->fd = -1;
+  }
+  return question;
+}
+
+/* ---- in a writer ------------------------------------------------------------------------------------------------- */
+
+static int sync_directory(const char *name)
+{
+  int fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return -1;
+  int result = fsync(fd);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
+/* Makes a Maildir. To find all of it there is no error: another writer may be as far. */
+static int make(const char *mailbox)
+{
+  static const char *const parts[] = {"", "/tmp", "/new", "/cur"};
+  char name[MAILBOX_NAME + 8];
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    snprintf(name, sizeof name, "%s%s", mailbox, parts[i]);
+    if (mkdirat(root, name, 0700) != 0 && errno != EEXIST)
+      return -1;
+  }
+  return sync_directory(mailbox) != 0 || fsync(root) != 0 ? -1 : 0;
+}
+
+/* Is the content on the disk, not merely with the kernel? */
+static int sync_content(const char *name)
+{
+  int fd = openat(root, name, O_WRONLY | O_CLOEXEC);
+  if (fd < 0)
+    return -1;
+  int result = fsync(fd);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
+/* Brings the content into a mailbox, durably. To find it there already is no error: a recipient may be named twice. */
+static int put_into(const char *from, const char *mailbox, const char *name, int only)
+{
+  char to[MAILBOX_NAME + MESSAGE_ID * 2 + 512];
+  snprintf(to, sizeof to, "%s/new/%s", mailbox, name);
+  int result = only ? renameat(root, from, root, to) : linkat(root, from, root, to, 0);
+  if (result != 0 && errno == ENOENT && !only && make(mailbox) == 0)
+    result = linkat(root, from, root, to, 0);
+  if (result != 0 && errno != EEXIST)
+    return -1;
+  snprintf(to, sizeof to, "%s/new", mailbox);
+  return sync_directory(to);
+}
+
+static void take_out_of(const char *mailbox, const char *name)
+{
+  char path[MAILBOX_NAME + MESSAGE_ID * 2 + 512];
+  snprintf(path, sizeof path, "%s/new/%s", mailbox, name);
+  unlinkat(root, path, 0);
+}
+
+/* Delivers, and fills `results` with a character for each mailbox. Returns 0, or the error that came first. */
+static int deliver(int all, const char *id, const char *name, char *mailboxes, char *results)
+{
+  char from[MAILBOX_NAME + MESSAGE_ID + 8];
+  char *first = mailboxes;
+  size_t count = 0;
+  int only = mailboxes[strcspn(mailboxes, "\t") + 1] == '\0';
+  for (char *tab = mailboxes; (tab = strchr(tab, '\t')) != NULL; tab++)
+    *tab = '\0', count++;
+  snprintf(from, sizeof from, "%s/tmp/%s", first, id);
+  int error = sync_content(from) == 0 ? 0 : errno;
+  memset(results, error == 0 ? '.' : 'x', count);
+  results[count] = '\0';
+  char *mailbox = mailboxes;
+  for (size_t i = 0; i < count && (error == 0 || (!all && results[i] == '.')); i++, mailbox += strlen(mailbox) + 1) {
+    if (put_into(from, mailbox, name, only) != 0) {
+      error = error != 0 ? error : errno;
+      results[i] = 'x';
+    }
+  }
+  if (error != 0 && all) {
+    mailbox = mailboxes;
+    for (size_t i = 0; i < count; i++, mailbox += strlen(mailbox) + 1)
+      take_out_of(mailbox, name);
+    memset(results, 'x', count);
+  } else if (error != 0) {
+    mailbox = mailboxes;
+    for (size_t i = 0; i < count; i++, mailbox += strlen(mailbox) + 1) {
+      if (results[i] == 'x')
+        take_out_of(mailbox, name); /* it may be in place and only not on the disk */
+    }
+  }
+  unlinkat(root, from, 0);
+  return error;
+}
+
+/* Does what one line asks. Whatever it is, it gets an answer. */
+static void serve(FILE *to, char *line)
+{
+  static char results[DELIVERY_MAILBOXES + 1];
+  char *field[5] = {NULL};
+  for (size_t i = 0; i < 5; i++) {
+    field[i] = line;
+    line += strcspn(line, "\t");
+    if (*line != '\0')
+      *line++ = '\0';
+    if (i == 2 && strcmp(field[0], "make") == 0)
+      break;
+  }
+  int error = EINVAL;
+  results[0] = '\0';
+  if (strcmp(field[0], "make") == 0)
+    error = make(field[2]) == 0 ? 0 : errno;
+  else if (strcmp(field[0], "deliver") == 0)
+    error = deliver(strcmp(field[2], "all") == 0, field[3], field[4], line, results);
+  fprintf(to, "%s %d %s\n", field[1], error, results);
+}
+
+static void run(int fd)
+{
+  /* Of all that the server has open only the socket and the Maildirs stay. */
+  if (dup2(fd, STDIN_FILENO) < 0 || dup2(root, STDOUT_FILENO) < 0)
+    return;
+  root = STDOUT_FILENO;
+  close_range(3, ~0U, 0);
+  int out = dup(STDIN_FILENO);
+  FILE *from = fdopen(STDIN_FILENO, "r");
+  FILE *to = out < 0 ? NULL : fdopen(out, "w");
+  char *line = NULL;
+  size_t room = 0;
+  if (from == NULL || to == NULL)
+    return;
+  for (ssize_t size; (size = getline(&line, &room, from)) > 0;) {
+    line[size - 1] = '\0';
+    serve(to, line);
+    if (fflush(to) != 0)
+      return;
+  }
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+void delivery_open(const char *directory, unsigned writers, const char *hostname)
+{
+  root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0 || faccessat(root, ".", W_OK | X_OK, 0) != 0)
+    bad_usage(directory, strerror(errno));
+  host = hostname; /* lives as long as the process */
+  helper_count = writers;
+  for (unsigned i = 0; i < writers; i++) {
+    helpers[i].name = "writer";
+    helpers[i].run = run;
+    helpers[i].most_queued = MOST_QUEUED;
+    helper_start(&helpers[i]);
+  }
+}
+
+void delivery_close(void)
+{
+  for (unsigned i = 0; i < helper_count; i++)
+    helper_stop(&helpers[i]);
+  if (root >= 0)
+    close(root);
+}

@@ -1,0 +1,223 @@
+/* listener.c: see listener.h.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Whoever is over a limit is told so with a 421, at once and at no cost to those who are in. When descriptors run out
+ * one that is kept for this is given up for as long as it takes to say the same.
+ */
+#define _GNU_SOURCE
+#include "listener.h"
+
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+  AT_ONCE = 64, /* connections taken before the others get a turn */
+  BACKLOG = 4096,
+  PAUSE = 100 /* milliseconds after accept failed for want of memory */
+};
+
+struct listener {
+  struct source source;
+  struct timer pause;
+  struct listener *next;
+  uint32_t protocol;
+  char *path; /* of a Unix socket */
+};
+
+static struct listener *listeners;
+static int reserve = -1;
+static int64_t complained;
+
+/* In a flood one line a second says as much as a thousand. */
+static void complain_rarely(const char *what, const char *why)
+{
+  if (complained != 0 && loop_now() < complained + 1000)
+    return;
+  complained = loop_now();
+  complain(what, why);
+}
+
+static void let_in(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+  if (sessions_count() >= settings.max_connections) {
+    complain_rarely("connection", "too many in all");
+    session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
+  } else if (settings.max_per_address != 0 && peer->ss_family != AF_UNIX &&
+             sessions_from(peer) >= settings.max_per_address) {
+    complain_rarely("connection", "too many from one address");
+    session_refuse(fd, listener->protocol, "4.7.0", "Too many connections from your address");
+  } else {
+    session_open(fd, peer, listener->protocol);
+  }
+}
+
+/* Returns 1 if another one may be there. */
+static int take_one(struct listener *listener)
+{
+  struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+  socklen_t size = sizeof peer;
+  int fd = accept4(listener->source.fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    let_in(listener, fd, &peer);
+    return 1;
+  }
+  if (errno == EAGAIN)
+    return 0;
+  if (errno == EINTR || errno == ECONNABORTED)
+    return 1;
+  complain_rarely("accept", strerror(errno));
+  if ((errno == EMFILE || errno == ENFILE) && reserve >= 0) {
+    close(reserve);
+    fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+      session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
+    reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+      return 1;
+  }
+  loop_want(&listener->source, 0);
+  timer_set(&listener->pause, loop_now() + PAUSE);
+  return 0;
+}
+
+static void on_ready(struct source *source, unsigned events)
+{
+  struct listener *listener = (struct listener *)(void *)source; /* its first member */
+  (void)events;
+  for (int i = 0; i < AT_ONCE && take_one(listener); i++) {
+  }
+}
+
+static void on_pause(struct timer *timer)
+{
+  struct listener *listener = (struct listener *)(void *)((char *)timer - offsetof(struct listener, pause));
+  loop_want(&listener->source, LOOP_IN);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static void add(const char *where, int fd, uint32_t protocol, const char *path)
+{
+  struct listener *listener = must_allocate(1, sizeof *listener);
+  *listener = (struct listener){.source = {.fd = fd, .ready = on_ready},
+                                .pause = {.fire = on_pause},
+                                .next = listeners,
+                                .protocol = protocol,
+                                .path = path == NULL ? NULL : strdup(path)};
+  listeners = listener;
+  if (listen(fd, BACKLOG) != 0 || loop_watch(&listener->source, LOOP_IN) != 0)
+    bad_usage(where, strerror(errno));
+  fprintf(stderr, "%s: listening on %s for %s\n", program, where, protocol == EHLO_PROTOCOL_LMTP ? "lmtp" : "smtp");
+}
+
+/* A socket that nobody listens on any more is in the way. One that somebody listens on is not ours to remove. */
+static int bind_path(int fd, const struct sockaddr_un *address)
+{
+  struct stat status;
+  if (bind(fd, (const struct sockaddr *)address, sizeof *address) == 0)
+    return 0;
+  if (errno != EADDRINUSE || lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+    return -1;
+  int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int dead = connect(probe, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
+  close(probe);
+  errno = EADDRINUSE;
+  if (!dead || unlink(address->sun_path) != 0)
+    return -1;
+  return bind(fd, (const struct sockaddr *)address, sizeof *address);
+}
+
+static void open_path(const char *path, uint32_t protocol)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (strlen(path) >= sizeof address.sun_path)
+    bad_usage(path, "too long for a Unix socket");
+  strcpy(address.sun_path, path);
+  if (fd < 0 || bind_path(fd, &address) != 0)
+    bad_usage(path, strerror(errno));
+  add(path, fd, protocol, path);
+}
+
+static void open_address(const struct addrinfo *info, const char *where, uint32_t protocol)
+{
+  int on = 1;
+  int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    bad_usage(where, strerror(errno));
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  /* Connections inherit it. Replies leave in one write each batch; the last one must not wait for an acknowledgement.
+   */
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (info->ai_family == AF_INET6)
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (bind(fd, info->ai_addr, info->ai_addrlen) != 0)
+    bad_usage(where, strerror(errno));
+  struct sockaddr_storage bound;
+  socklen_t size = sizeof bound;
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  char name[NI_MAXHOST + NI_MAXSERV + 4];
+  if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0 ||
+      getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    bad_usage(where, "cannot be told");
+  snprintf(name, sizeof name, info->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+  add(name, fd, protocol, NULL);
+}
+
+void listener_open(const char *option, const char *where, uint32_t protocol)
+{
+  if (reserve < 0)
+    reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (strchr(where, '/') != NULL) {
+    open_path(where, protocol);
+    return;
+  }
+  char host[NI_MAXHOST];
+  const char *colon = strrchr(where, ':');
+  if (colon == NULL || (size_t)(colon - where) >= sizeof host || colon[1] == '\0')
+    bad_usage(option, "ADDRESS:PORT is needed");
+  size_t length = (size_t)(colon - where);
+  int brackets = length >= 2 && where[0] == '[' && colon[-1] == ']';
+  snprintf(host, sizeof host, "%.*s", (int)(length - (brackets ? 2 : 0)), where + brackets);
+  int any = strcmp(host, "*") == 0;
+  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+  struct addrinfo *found;
+  int error = getaddrinfo(any ? NULL : host, colon + 1, &hints, &found);
+  if (error != 0)
+    bad_usage(where, gai_strerror(error));
+  for (const struct addrinfo *info = found; info != NULL; info = info->ai_next)
+    open_address(info, where, protocol);
+  freeaddrinfo(found);
+}
+
+void listeners_close(void)
+{
+  while (listeners != NULL) {
+    struct listener *listener = listeners;
+    listeners = listener->next;
+    timer_stop(&listener->pause);
+    loop_forget(&listener->source);
+    close(listener->source.fd);
+    if (listener->path != NULL)
+      unlink(listener->path);
+    free(listener->path);
+    free(listener);
+  }
+  if (reserve >= 0)
+    close(reserve);
+  reserve = -1;
+}
