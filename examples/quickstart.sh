@@ -1,10 +1,10 @@
 #!/bin/sh
-# quickstart.sh: a message on its way, from a stock mail client through libehlo to the disk.
+# quickstart.sh: a message on its way, from a stock mail client through libehlo into a Maildir.
 #
 #   sh examples/quickstart.sh
 #
-# Installs what is missing (on Debian, by apt-get), builds, and has swaks send stdio-server a message. Everything it
-# makes is in build-quickstart/, or in a temporary directory if it may not write here. Run it as often as you like.
+# Installs what is missing (on Debian, by apt-get), builds, starts maild on a free port of this machine alone,
+# and has swaks send it a message. Everything it makes is in build-quickstart/, or in a temporary directory if it may not write here. Run it as often as you like.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,7 +26,8 @@ quietly() {
 }
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+server=
+trap 'rm -f "$log"; [ -z "$server" ] || kill "$server" 2>/dev/null || :' EXIT
 trap 'exit 1' HUP INT TERM
 
 # ---- what is missing ----
@@ -62,13 +63,31 @@ fi
 build=build-quickstart
 [ -w . ] || build=$(mktemp -d)
 [ -e $build/build.ninja ] || quietly meson setup -Dtests=false -Dbuildtype=release $build
-quietly ninja -C $build examples/stdio-server
-say 'Built' "$build/examples/stdio-server, from lib/ and examples/stdio-server.c"
+quietly ninja -C $build examples/maild
+say 'Built' "$build/examples/maild, from lib/ and examples/maild/"
+
+# ---- a server ----
+
+rm -rf $build/mail
+mkdir $build/mail
+maild="$build/examples/maild --hostname mail.example.org --domain example.org --maildir $build/mail"
+$maild --listen 127.0.0.1:0 2>$build/maild.log &
+server=$!
+port=
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+  port=$(sed -n 's/.*listening on .*:\([0-9]*\) for smtp/\1/p' $build/maild.log)
+  [ -z "$port" ] || break
+  sleep 0.2
+done
+if [ -z "$port" ]; then
+  cat $build/maild.log >&2
+  echo 'quickstart: maild did not start; what it said is above' >&2
+  exit 1
+fi
+say 'Started' "maild on port $port of 127.0.0.1"
 
 # ---- a message ----
 
-rm -rf $build/spool
-mkdir $build/spool
 message='From: Ada <ada@client.example>
 To: Grace <grace@example.org>
 Subject: Bytes in, message out
@@ -76,25 +95,27 @@ Subject: Bytes in, message out
 The next line begins with a dot, and must arrive with just that one.
 .like this'
 
-server="$build/examples/stdio-server --hostname mail.example.org --domain example.org --spool $build/spool"
-say 'Sending' 'swaks talks to stdio-server through a pipe; set in are the events that the library gives it'
+say 'Sending' 'what swaks and maild say to each other:'
 echo
-quietly swaks --pipe "$server --trace 2>$build/trace" --ehlo client.example \
-  --from ada@client.example --to grace@example.org --data "$message" --hide-all
-sed "s/^ .*/$faint&$plain/; s/^/  /" $build/trace
+swaks --server 127.0.0.1 --port "$port" --ehlo client.example --from ada@client.example --to grace@example.org \
+  --data "$message" --suppress-data >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+sed -n "s/^<[-*~][* ] */  S: /p; s/^ [-*~]> /  C: /p" "$log"
 echo
 
 # ---- what became of it ----
 
-for envelope in $build/spool/*.env; do
-  say 'Stored' "$envelope"
+kill "$server"
+wait "$server"
+server=
+say 'Logged' "$build/maild.log"
+echo
+sed 's/^/  /' $build/maild.log
+echo
+for stored in $build/mail/*/new/*; do
+  say 'Stored' "$stored"
   echo
-  sed 's/^/  /' "$envelope"
-  echo
-  say 'and' "${envelope%.env}.eml"
-  echo
-  tr -d '\r' <"${envelope%.env}.eml" | sed 's/^./  &/'
+  sed 's/^./  &/' "$stored"
   echo
 done
-say 'Yours' "$server"
+say 'Yours' "$maild --listen 127.0.0.1:2525"
 say 'Next' 'README.md has a host in 30 lines; sh tests/run.sh shows that all this holds'
