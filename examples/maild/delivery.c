@@ -74,9 +74,12 @@ int delivery_mailbox(const ehlo_path *path, char *name)
 void delivery_id(char id[MESSAGE_ID])
 {
   static unsigned serial;
+  static long process;
   struct timespec now;
+  if (process == 0)
+    process = (long)getpid();
   clock_gettime(CLOCK_REALTIME, &now);
-  snprintf(id, MESSAGE_ID, "%lld.M%06ldP%ldQ%u", (long long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), ++serial);
+  snprintf(id, MESSAGE_ID, "%lld.M%06ldP%ldQ%u", (long long)now.tv_sec, now.tv_nsec / 1000, process, ++serial);
 }
 
 /* ---- in the server ----------------------------------------------------------------------------------------------- */

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 enum {
-  AT_ONCE = 64, /* connections taken before the others get a turn */
   BACKLOG = 4096,
   PAUSE = 100 /* milliseconds after accept failed for want of memory */
 };
@@ -63,41 +62,33 @@ static void let_in(const struct listener *listener, int fd, const struct sockadd
   }
 }
 
-/* Returns 1 if another one may be there. */
-static int take_one(struct listener *listener)
+/* One a round: to ask whether there is another costs more than to be told. */
+static void on_ready(struct source *source, unsigned events)
 {
+  struct listener *listener = (struct listener *)(void *)source; /* its first member */
   struct sockaddr_storage peer = {.ss_family = AF_UNIX};
   socklen_t size = sizeof peer;
-  int fd = accept4(listener->source.fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  (void)events;
+  int fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     let_in(listener, fd, &peer);
-    return 1;
+    return;
   }
-  if (errno == EAGAIN)
-    return 0;
-  if (errno == EINTR || errno == ECONNABORTED)
-    return 1;
-  complain_rarely("accept", strerror(errno));
-  if ((errno == EMFILE || errno == ENFILE) && reserve >= 0) {
+  if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+    return;
+  int error = errno;
+  complain_rarely("accept", strerror(error));
+  if ((error == EMFILE || error == ENFILE) && reserve >= 0) {
     close(reserve);
-    fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
       session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
-      return 1;
+      return;
   }
-  loop_want(&listener->source, 0);
+  loop_want(source, 0);
   timer_set(&listener->pause, loop_now() + PAUSE);
-  return 0;
-}
-
-static void on_ready(struct source *source, unsigned events)
-{
-  struct listener *listener = (struct listener *)(void *)source; /* its first member */
-  (void)events;
-  for (int i = 0; i < AT_ONCE && take_one(listener); i++) {
-  }
 }
 
 static void on_pause(struct timer *timer)

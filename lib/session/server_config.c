@@ -132,8 +132,8 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   if (size < needed || !is_aligned(memory)) {
     return EHLO_ERR_MEMORY;
   }
-  memset(memory, 0, needed);
   ehlo_server *server = memory;
+  memset(server, 0, sizeof *server); /* the parts behind it are written before they are read */
   server->version = SERVER_VERSION;
   server->on_event = on_event;
   server->user = user;
