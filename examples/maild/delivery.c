@@ -48,6 +48,8 @@ int delivery_mailbox(const ehlo_path *path, char *name)
   if (ehlo_local_part_decode(path->local_part, decoded, room, &length) != EHLO_OK ||
       length + 1 + path->domain.raw.len > room)
     return -1;
+  if (ehlo_span_equal_nocase((ehlo_span){decoded, length}, ehlo_span_of("postmaster")))
+    memcpy(decoded, "postmaster", length); /* the one local-part without case: RFC 5321 4.5.1 */
   decoded[length] = '\0'; /* the end of the local-part: an "@" of its own must not look like the one behind it */
   for (size_t i = 0; i < path->domain.raw.len; i++) {
     char octet = path->domain.raw.ptr[i];

@@ -84,8 +84,7 @@ static void end(struct helper *helper, const char *why)
   complain(helper->name, why);
   loop_forget(&helper->source);
   close(helper->source.fd);
-  kill(helper->process, SIGTERM);
-  helper->process = 0;
+  helper->process = 0; /* if it lives still, the end of its input tells it; its number may be another's by now */
   helper->out_from = helper->out_to = helper->in_used = 0;
   timer_stop(&helper->late);
   timer_set(&helper->restart, loop_now() + RESTART);

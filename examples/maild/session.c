@@ -156,10 +156,9 @@ static void destroy(struct session *session)
   loop_forget(&session->source);
   timer_stop(&session->timer);
   close(session->source.fd);
-  struct session **at = bucket_of(session);
-  while (*at != session)
-    at = &(*at)->chain;
-  *at = session->chain;
+  *session->chain_from = session->chain;
+  if (session->chain != NULL)
+    session->chain->chain_from = session->chain_from;
   *(session->previous != NULL ? &session->previous->next : &sessions) = session->next;
   if (session->next != NULL)
     session->next->previous = session->previous;
@@ -376,6 +375,9 @@ void session_open(int fd, const struct sockaddr_storage *peer, uint32_t protocol
   }
   struct session **bucket = bucket_of(session);
   session->chain = *bucket;
+  session->chain_from = bucket;
+  if (session->chain != NULL)
+    session->chain->chain_from = &session->chain;
   *bucket = session;
   session->next = sessions;
   if (sessions != NULL)

@@ -48,7 +48,7 @@ struct session {
   uint8_t address[16];
   struct envelope *envelope; /* of the open transaction */
   struct session *next, *previous;
-  struct session *chain; /* of those whose address falls into the same bucket */
+  struct session *chain, **chain_from; /* of those whose address falls into the same bucket */
 };
 
 /* ---- session.c ---- */
