@@ -200,9 +200,10 @@ uint64_t message_commit(struct message *message, const char *const *mailboxes, s
 
 /* ---- in a writer ------------------------------------------------------------------------------------------------- */
 
-static int sync_directory(const char *name)
+/* Brings a file or directory to the disk: not merely to the kernel. */
+static int sync_file(const char *name)
 {
-  int fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = openat(root, name, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return -1;
   int result = fsync(fd);
@@ -222,20 +223,7 @@ static int make(const char *mailbox)
     if (mkdirat(root, name, 0700) != 0 && errno != EEXIST)
       return -1;
   }
-  return sync_directory(mailbox) != 0 || fsync(root) != 0 ? -1 : 0;
-}
-
-/* Is the content on the disk, not merely with the kernel? */
-static int sync_content(const char *name)
-{
-  int fd = openat(root, name, O_WRONLY | O_CLOEXEC);
-  if (fd < 0)
-    return -1;
-  int result = fsync(fd);
-  int error = errno;
-  close(fd);
-  errno = error;
-  return result;
+  return sync_file(mailbox) != 0 || fsync(root) != 0 ? -1 : 0;
 }
 
 /* Brings the content into a mailbox, durably. To find it there already is no error: a recipient may be named twice. */
@@ -249,7 +237,7 @@ static int put_into(const char *from, const char *mailbox, const char *name, int
   if (result != 0 && errno != EEXIST)
     return -1;
   snprintf(to, sizeof to, "%s/new", mailbox);
-  return sync_directory(to);
+  return sync_file(to);
 }
 
 static void take_out_of(const char *mailbox, const char *name)
@@ -269,7 +257,7 @@ static int deliver(int all, const char *id, const char *name, char *mailboxes, c
   for (char *tab = mailboxes; (tab = strchr(tab, '\t')) != NULL; tab++)
     *tab = '\0', count++;
   snprintf(from, sizeof from, "%s/tmp/%s", first, id);
-  int error = sync_content(from) == 0 ? 0 : errno;
+  int error = sync_file(from) == 0 ? 0 : errno;
   memset(results, error == 0 ? '.' : 'x', count);
   results[count] = '\0';
   char *mailbox = mailboxes;
