@@ -6,14 +6,16 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 top=$PWD
-# What the distribution packages is used before what else this machine may have.
-PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
-export PATH
-unset CC CXX CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS
+. tests/steps.sh
 
 packages='gcc g++ libc6-dev clang libclang-rt-14-dev llvm clang-format-14 meson ninja-build pkg-config libcmocka-dev
   gcovr valgrind python3 python3-cffi gcc-arm-none-eabi qemu-system-arm
   swaks curl msmtp postfix strace faketime'
+# --cross takes these alone. No foreign architecture is added to dpkg: the C libraries are those of the compilers.
+cross_packages='gcc libc6-dev meson ninja-build pkg-config libcmocka-dev python3 xz-utils qemu-user musl-tools
+  gcc-i686-linux-gnu libc6-dev-i386-cross gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+  gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross
+  gcc-mingw-w64-x86-64 gcc-mingw-w64-i686'
 
 usage() {
   cat <<'USAGE'
@@ -22,6 +24,8 @@ sh tests/run.sh [OPTION]...
   --quick          no fuzzing, no interop: for while you work
   --fuzz SECONDS   time for each fuzz target (60; the environment's FUZZ_SECONDS does the same)
   --bench          only: build and run the benchmark
+  --cross          only: the unit tests and transcripts on i386, under qemu-user on aarch64, armhf and
+                   s390x, and with musl; their logs against this machine's; the library for Windows
   --mutate [ARG]   only: change lib/ line by line and list the changes that no test noticed; all that
                    follows goes to tests/mutate/mutate.py (try --mutate --help)
   --no-install     install nothing, take what is there
@@ -41,6 +45,7 @@ while [ $# -gt 0 ]; do
     fuzz_seconds=$2
     shift ;;
   --bench) mode=bench ;;
+  --cross) mode=cross packages=$cross_packages ;;
   --mutate)
     mode=mutate
     shift
@@ -78,65 +83,7 @@ install_packages() {
   fi
 }
 
-# ---- steps ----
-
-passed=0 failed=0
-
-# step NAME COMMAND [ARGUMENT]...: runs it in the tree's top, and says in one line how it went. A command that consists
-# of several tests leaves their numbers, passed and failed, in $counts, or ends its output as this script does.
-step() {
-  name=$1
-  shift
-  counts=$build/counts
-  log=$build/logs/$(echo "$name" | tr -c 'A-Za-z0-9\n' '-').log
-  rm -f "$counts"
-  begun=$(date +%s)
-  ("$@") >"$log" 2>&1 </dev/null
-  status=$?
-  took=$(($(date +%s) - begun))
-  good=1 bad=0
-  [ $status -eq 0 ] || good=0 bad=1
-  [ -s "$counts" ] || tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' >"$counts"
-  if [ -s "$counts" ]; then
-    read -r good bad <"$counts"
-    [ $status -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
-  fi
-  passed=$((passed + good)) failed=$((failed + bad))
-  tests=
-  [ $((good + bad)) -eq 1 ] || tests=" ($good of $((good + bad)))"
-  if [ "$bad" -eq 0 ]; then
-    printf 'ok    %4d s  %s%s\n' $took "$name" "$tests"
-  else
-    printf 'FAIL  %4d s  %s%s\n' $took "$name" "$tests"
-    lines=$(wc -l <"$log")
-    [ "$lines" -le 200 ] || echo "      | ... ($log has all $lines lines)"
-    tail -n 200 "$log" | sed 's/^/      | /'
-  fi
-  [ "$bad" -eq 0 ]
-}
-
-# configure NAME COMPILER MESON-OPTION...: a build directory $build/NAME, begun anew.
-configure() {
-  directory=$build/$1
-  export CC="$2"
-  shift 2
-  rm -rf "$directory"
-  meson setup "$directory" "$top" -Dwerror=true "$@" && ninja -C "$directory" all meson-test-prereq
-}
-
-# suite NAME MESON-TEST-OPTION...: all tests of a build, each counted.
-suite() {
-  directory=$build/$1
-  shift
-  meson test -C "$directory" --no-rebuild --print-errorlogs "$@" >"$directory/tests.out" 2>&1
-  status=$?
-  cat "$directory/tests.out"
-  awk '
-    /^(Ok|Expected Fail): / { good += $NF }
-    /^(Fail|Unexpected Pass|Timeout): / { bad += $NF }
-    END { print good + 0, bad + (good + bad == 0) }' "$directory/tests.out" >"$counts"
-  return $status
-}
+# ---- steps of several parts ----
 
 sanitizers='address,undefined'
 export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
@@ -196,6 +143,8 @@ fuzz_end() {
 case $mode in
 bench)
   exec sh tests/bench/run.sh "$build/bench" ;;
+cross)
+  exec sh tests/cross/run.sh "$build/cross" ;;
 mutate)
   exec python3 tests/mutate/mutate.py --build "$build/mutate" "$@" ;;
 esac

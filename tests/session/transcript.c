@@ -30,6 +30,7 @@ enum { WAYS = sizeof ways / sizeof ways[0] };
 struct tester {
   const struct section *section;
   FILE *report;
+  FILE *logs; /* NULL: nobody wants them */
   struct text reference;
   struct text log;
   struct text trouble;
@@ -105,6 +106,9 @@ static void test_section(struct tester *tester)
     return;
   }
   transcript_replay(section, &ways[0], CUT_NONE, CUT_NONE, 0, &tester->reference, &tester->trouble);
+  if (tester->logs != NULL) {
+    fprintf(tester->logs, "## %s\n%s", section->title, string_of(&tester->reference));
+  }
   long octets = (long)section->octets;
   long stride = octets * octets / OCTETS_REPLAYED + 1;
   for (size_t i = 0; i < WAYS; i++) {
@@ -126,10 +130,10 @@ static void test_section(struct tester *tester)
   }
 }
 
-unsigned transcript_test(const char *path, FILE *report, unsigned long *sections, unsigned long *replays)
+unsigned transcript_test(const char *path, FILE *report, FILE *logs, unsigned long *sections, unsigned long *replays)
 {
   struct transcript transcript;
-  struct tester tester = {.report = report};
+  struct tester tester = {.report = report, .logs = logs};
   unsigned failed = 0;
   if (transcript_read(&transcript, path) != 0) {
     return 1;

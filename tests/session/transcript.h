@@ -146,7 +146,7 @@ int transcript_replay(const struct section *section, const struct way *way, long
  */
 
 /* Replays all sections of a file every way. Returns how many sections failed, and reports them on `report`. *replays
- * counts the replays. */
-unsigned transcript_test(const char *path, FILE *report, unsigned long *sections, unsigned long *replays);
+ * counts the replays. Each section's title and the log of its first replay go to `logs`, unless that is NULL. */
+unsigned transcript_test(const char *path, FILE *report, FILE *logs, unsigned long *sections, unsigned long *replays);
 
 #endif

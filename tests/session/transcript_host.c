@@ -960,7 +960,7 @@ static void act(struct run *run, const struct item *item)
   size_t next_line = 0;
   if (item->action == ACTION_SENT) {
     pump(run, 0);
-    drain(run, item->number);
+    drain(run, (size_t)item->number);
     after_call(run);
     return;
   }
