@@ -1,0 +1,71 @@
+/* shim.c: preloaded, makes a disk that is slow, broken or full, while a file of a certain name is in $SHIM_DIRECTORY.
+ *
+ *     slow      fsync takes 300 ms          broken    fsync fails with EIO
+ *     full      writing to files fails with ENOSPC
+ *     crowded   no descriptor for a new file: EMFILE
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int wanted(const char *what)
+{
+  const char *directory = getenv("SHIM_DIRECTORY");
+  char path[512];
+  int error = errno;
+  snprintf(path, sizeof path, "%s/%s", directory == NULL ? "" : directory, what);
+  int result = directory != NULL && access(path, F_OK) == 0;
+  errno = error;
+  return result;
+}
+
+static int is_file(int fd)
+{
+  struct stat status;
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+int fsync(int fd)
+{
+  int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+  if (wanted("slow"))
+    usleep(300000);
+  if (wanted("broken"))
+    return errno = EIO, -1;
+  return next(fd);
+}
+
+ssize_t write(int fd, const void *octets, size_t size)
+{
+  ssize_t (*next)(int, const void *, size_t) = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+  if (fd > 2 && is_file(fd) && wanted("full"))
+    return errno = ENOSPC, -1;
+  return next(fd, octets, size);
+}
+
+static int open_at(const char *name, int directory, const char *path, int flags, mode_t mode)
+{
+  int (*next)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, name);
+  if ((flags & O_CREAT) != 0 && wanted("crowded"))
+    return errno = EMFILE, -1;
+  return next(directory, path, flags, mode);
+}
+
+#define OPENAT(name)                                                 \
+  int name(int directory, const char *path, int flags, ...)          \
+  {                                                                  \
+    va_list more;                                                    \
+    va_start(more, flags);                                           \
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0; \
+    va_end(more);                                                    \
+    return open_at(#name, directory, path, flags, mode);             \
+  }
+OPENAT(openat)
+OPENAT(openat64)
