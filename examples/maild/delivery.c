@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_QUEUED = 16 * 1024 * 1024, CHUNK = 65536 };
+enum { MOST_QUEUED = 16 * 1024 * 1024, CHUNK = 65536, YOUNG = 600 /* seconds */ };
 
 static int root = -1;
 static const char *host;
@@ -226,6 +226,19 @@ static int make(const char *mailbox)
   return sync_file(mailbox) != 0 || fsync(root) != 0 ? -1 : 0;
 }
 
+/* A mailbox that was made a moment ago may not be on the disk yet: the writer that made it may still wait for that.
+ * What is delivered to it must not be told to be safe before. */
+static int sync_young(const char *mailbox)
+{
+  struct stat status;
+  if (fstatat(root, mailbox, &status, 0) != 0)
+    return -1;
+  time_t age = time(NULL) - status.st_ctime;
+  if (age > YOUNG)
+    return 0;
+  return sync_file(mailbox) != 0 || fsync(root) != 0 ? -1 : 0;
+}
+
 /* Brings the content into a mailbox, durably. To find it there already is no error: a recipient may be named twice. */
 static int put_into(const char *from, const char *mailbox, const char *name, int only)
 {
@@ -237,7 +250,7 @@ static int put_into(const char *from, const char *mailbox, const char *name, int
   if (result != 0 && errno != EEXIST)
     return -1;
   snprintf(to, sizeof to, "%s/new", mailbox);
-  return sync_file(to);
+  return sync_young(mailbox) != 0 ? -1 : sync_file(to);
 }
 
 static void take_out_of(const char *mailbox, const char *name)
