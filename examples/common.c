@@ -15,7 +15,11 @@ const char *program = "ehlo";
 
 void complain(const char *what, const char *why)
 {
-  fprintf(stderr, "%s: %s: %s\n", program, what, why);
+  fprintf(stderr, "%s: ", program);
+  print_octets(stderr, ehlo_span_of(what), 1);
+  fputs(": ", stderr);
+  print_octets(stderr, ehlo_span_of(why), 1);
+  fputc('\n', stderr);
 }
 
 void bad_usage(const char *what, const char *why)

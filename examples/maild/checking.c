@@ -52,7 +52,7 @@ void checking_reply(ehlo_server *server, uint32_t ticket, const char *answer)
 {
   char *rest = NULL;
   long code = answer == NULL ? 0 : strtol(answer, &rest, 10);
-  if (code == 0) {
+  if (code <= 0 || code > 999) {
     ehlo_server_reply(server, ticket, 451, "4.4.3", ehlo_span_of("The recipient cannot be checked now"));
     return;
   }

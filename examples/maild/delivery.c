@@ -26,10 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_QUEUED = 16 * 1024 * 1024, CHUNK = 65536, YOUNG = 600 /* seconds */ };
+enum { MOST_QUEUED = 16 * 1024 * 1024, CHUNK = 65536, YOUNG = 600, /* seconds */ HOST = 128 };
 
 static int root = -1;
-static const char *host;
+static char host[HOST]; /* in the names of messages */
 static struct helper helpers[DELIVERY_WRITERS];
 static unsigned helper_count, helper_next;
 
@@ -154,6 +154,8 @@ const char *delivery_failed(const char *answer)
   if (answer == NULL)
     return "";
   errno = (int)strtol(answer, &results, 10);
+  if (results == answer)
+    errno = EIO;
   return errno == 0 ? NULL : *results == ' ' ? results + 1 : results;
 }
 
@@ -213,10 +215,11 @@ static int sync_file(const char *name)
   return result;
 }
 
-/* Makes a Maildir. To find all of it there is no error: another writer may be as far. */
+/* Makes a Maildir, tmp last, for where that is the rest is looked for. To find all of it there is no error: another
+ * writer may be as far. */
 static int make(const char *mailbox)
 {
-  static const char *const parts[] = {"", "/tmp", "/new", "/cur"};
+  static const char *const parts[] = {"", "/new", "/cur", "/tmp"};
   char name[MAILBOX_NAME + 8];
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     snprintf(name, sizeof name, "%s%s", mailbox, parts[i]);
@@ -245,8 +248,8 @@ static int put_into(const char *from, const char *mailbox, const char *name, int
   char to[MAILBOX_NAME + MESSAGE_ID * 2 + 512];
   snprintf(to, sizeof to, "%s/new/%s", mailbox, name);
   int result = only ? renameat(root, from, root, to) : linkat(root, from, root, to, 0);
-  if (result != 0 && errno == ENOENT && !only && make(mailbox) == 0)
-    result = linkat(root, from, root, to, 0);
+  if (result != 0 && errno == ENOENT && make(mailbox) == 0) /* not there, or only half of it */
+    result = only ? renameat(root, from, root, to) : linkat(root, from, root, to, 0);
   if (result != 0 && errno != EEXIST)
     return -1;
   snprintf(to, sizeof to, "%s/new", mailbox);
@@ -342,12 +345,14 @@ static void run(int fd)
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
-void delivery_open(const char *directory, unsigned writers, const char *hostname)
+void delivery_open(const char *directory, unsigned writers, ehlo_span hostname)
 {
   root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (root < 0 || faccessat(root, ".", W_OK | X_OK, 0) != 0)
     bad_usage(directory, strerror(errno));
-  host = hostname; /* lives as long as the process */
+  /* What a literal has in it means something else in the names of messages. */
+  for (size_t i = 0; i < sizeof host - 1 && hostname.len > i; i++)
+    host[i] = strchr(":/[]", hostname.ptr[i]) != NULL ? '-' : hostname.ptr[i];
   helper_count = writers;
   for (unsigned i = 0; i < writers; i++) {
     helpers[i].name = "writer";

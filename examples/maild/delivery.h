@@ -32,7 +32,7 @@ struct message {
 };
 
 /* Opens the directory of all Maildirs and starts the writers. Ends the process if it cannot. */
-void delivery_open(const char *directory, unsigned writers, const char *hostname);
+void delivery_open(const char *directory, unsigned writers, ehlo_span hostname);
 void delivery_close(void);
 
 /* The name of the directory for a mailbox, in `name` of MAILBOX_NAME + 1 octets: the address, its local-part as it is

@@ -106,7 +106,7 @@ static void write_out(struct helper *helper)
 }
 
 /* An answer: a number, and after a space the rest. Returns 0 if it is none. */
-static int take_line(const char *line)
+static int take_line(struct helper *helper, const char *line)
 {
   char *rest;
   errno = 0;
@@ -114,7 +114,8 @@ static int take_line(const char *line)
   if (rest == line || (*rest != ' ' && *rest != '\0') || errno != 0)
     return 0;
   struct question **at = find(id);
-  if (*at != NULL) /* else it was cancelled, or came too late */
+  /* Else it was cancelled, or came too late; or it is another's: a checker has no say in what a writer is asked. */
+  if (*at != NULL && (*at)->helper == helper)
     settle(at, *rest == ' ' ? rest + 1 : rest);
   return 1;
 }
@@ -125,10 +126,8 @@ static void take_lines(struct helper *helper)
   char *in_end = helper->in + helper->in_used;
   for (char *lf; (lf = memchr(line, '\n', (size_t)(in_end - line))) != NULL; line = lf + 1) {
     *lf = '\0';
-    if (!take_line(line)) {
-      end(helper, "an answer that is none");
-      return;
-    }
+    if (!take_line(helper, line))
+      complain(helper->name, "a line that is no answer");
     if (helper->process == 0)
       return;
   }
@@ -174,14 +173,19 @@ static void on_restart(struct timer *timer)
 /* In the new process: nothing of the server's is left open, least of all the connections. */
 static _Noreturn void become(const struct helper *helper, int fd)
 {
+  /* What a terminal or a service manager sends to the whole group is for the server: its helpers have to finish what it
+   * waits for, and end when it does. */
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
+  signal(SIGUSR1, SIG_IGN);
   signal(SIGCHLD, SIG_DFL);
-  signal(SIGPIPE, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
-  signal(SIGINT, SIG_IGN); /* a terminal's is for the server, which then ends its helpers */
   if (helper->command == NULL) {
     helper->run(fd);
     _exit(0);
   }
+  signal(SIGPIPE, SIG_DFL);
+  signal(SIGXFSZ, SIG_DFL);
+  signal(SIGUSR1, SIG_DFL);
   if (dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0) /* all others are closed by exec */
     execl("/bin/sh", "sh", "-c", helper->command, (char *)NULL);
   _exit(127);

@@ -8,8 +8,8 @@
  *                        cancel <TAB> ID           nobody waits for that answer any more (if it wants to know)
  *     from the helper    ID <SPACE> the answer     in any order, any time later
  *
- * Every question gets exactly one answer unless it is cancelled: if the helper dies, takes too long or talks nonsense,
- * that answer is NULL. A helper that died is started again.
+ * Every question gets exactly one answer unless it is cancelled: if the helper dies or takes too long,
+ * that answer is NULL. Lines that are no answers are told to the log. A helper that died is started again.
  */
 #ifndef MAILD_HELPER_H
 #define MAILD_HELPER_H

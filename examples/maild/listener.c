@@ -94,6 +94,8 @@ static void on_ready(struct source *source, unsigned events)
 static void on_pause(struct timer *timer)
 {
   struct listener *listener = (struct listener *)(void *)((char *)timer - offsetof(struct listener, pause));
+  if (reserve < 0)
+    reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
   loop_want(&listener->source, LOOP_IN);
 }
 
@@ -142,10 +144,12 @@ static void open_path(const char *path, uint32_t protocol)
   add(path, fd, protocol, path);
 }
 
-static void open_address(const struct addrinfo *info, const char *where, uint32_t protocol)
+static void open_address(const struct addrinfo *info, const char *where, uint32_t protocol, int optional)
 {
   int on = 1;
   int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0 && errno == EAFNOSUPPORT && optional)
+    return; /* a system without IPv6 */
   if (fd < 0)
     bad_usage(where, strerror(errno));
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -191,7 +195,7 @@ void listener_open(const char *option, const char *where, uint32_t protocol)
   if (error != 0)
     bad_usage(where, gai_strerror(error));
   for (const struct addrinfo *info = found; info != NULL; info = info->ai_next)
-    open_address(info, where, protocol);
+    open_address(info, where, protocol, found->ai_next != NULL);
   freeaddrinfo(found);
 }
 

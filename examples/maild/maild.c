@@ -94,6 +94,7 @@ static void watch_signals(struct source *source)
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     sigaction(numbers[i], &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART}, NULL);
   signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of write */
+  signal(SIGXFSZ, SIG_IGN); /* so is a limit on the size of files */
   signal(SIGCHLD, SIG_IGN); /* helpers are noticed by their sockets; nothing is left of them */
 }
 
@@ -293,11 +294,8 @@ int main(int argc, char **argv)
   if (loop_open(line.by_poll) != 0)
     bad_usage("epoll", strerror(errno));
   watch_signals(&signals);
-  if (settings.maildir != NULL) {
-    char *hostname = must_allocate(settings.config[0].hostname.len + 1, 1);
-    memcpy(hostname, settings.config[0].hostname.ptr, settings.config[0].hostname.len);
-    delivery_open(settings.maildir, line.writers, hostname);
-  }
+  if (settings.maildir != NULL)
+    delivery_open(settings.maildir, line.writers, settings.config[0].hostname);
   if (line.check != NULL)
     checking_open(line.check, line.check_timeout);
   settings.checking = line.check != NULL;

@@ -337,7 +337,7 @@ static int commit(struct session *session, helper_answer_fn *done)
   free(mailboxes);
   if (envelope->question != 0)
     return 0;
-  errno = ENOMEM;
+  errno = EAGAIN; /* no writer, or too much for it */
   return -1;
 }
 
@@ -395,6 +395,9 @@ static void on_end(struct session *session, const ehlo_event_end *end)
 {
   if ((end->reason == EHLO_END_ACCEPTED || end->reason == EHLO_END_MIXED) && !settings.quiet)
     log_accepted(session, end->octets);
+  else if (session->envelope != NULL && session->envelope->question != 0 && !session->envelope->stored)
+    fprintf(stderr, "%s: unanswered id=%s: its peer left while it was stored, and may send it again\n", program,
+            session->envelope->message.id);
   forget(session);
 }
 

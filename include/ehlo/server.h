@@ -394,7 +394,7 @@ EHLO_API size_t ehlo_server_kept(const ehlo_server *server);
  * no open ticket, ehlo_server_want, ehlo_server_timeout and the getters tell what they would, and calls that may call
  * back return EHLO_ERR_STATE until it is moved to a block of full size. So ten thousand idle sessions need no ten
  * thousand line buffers. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_MEMORY, EHLO_ERR_REENTRANT from
- * inside a handler; *out is NULL then (unless out is), and the old block is as it was. */
+ * inside a handler; *out and the old block are as they were then. */
 EHLO_API int ehlo_server_move(ehlo_server **out, void *memory, size_t size, const ehlo_server *from);
 
 /* Switches an extension on or off for the next EHLO answer. What the init config had off cannot be switched on

@@ -205,11 +205,7 @@ size_t ehlo_server_kept(const ehlo_server *server)
 
 int ehlo_server_move(ehlo_server **out, void *memory, size_t size, const ehlo_server *from)
 {
-  if (out == NULL) {
-    return EHLO_ERR_ARGUMENT;
-  }
-  *out = NULL;
-  if (memory == NULL || from == NULL || memory == (const void *)from) {
+  if (out == NULL || memory == NULL || from == NULL || memory == (const void *)from) {
     return EHLO_ERR_ARGUMENT;
   }
   if (from->busy) {

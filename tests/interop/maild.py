@@ -49,7 +49,8 @@ def many_descriptors(count):
 class Maild:
     """`maildir`: a directory to be used in place of a fresh one. `clean`: nothing may be left in tmp/ at the end."""
 
-    def __init__(self, *options, listen=('--listen', '127.0.0.1:0'), maildir=None, clean=True, hosts=HOSTS, **more):
+    def __init__(self, *options, listen=('--listen', '127.0.0.1:0'), maildir=None, clean=True, hosts=HOSTS, program=MAILD, **more):
+        self.program = program
         self.kept = maildir is not None
         self.maildir = maildir
         self.options = [*listen, *hosts, *options]
@@ -74,7 +75,7 @@ class Maild:
             options += ['--maildir', self.maildir]
         descriptor, self.log_name = tempfile.mkstemp(prefix='ehlo-log-')
         with open(descriptor, 'wb') as log:
-            self.process = subprocess.Popen([MAILD, *options], stdin=subprocess.DEVNULL, stderr=log,
+            self.process = subprocess.Popen([self.program, *options], stdin=subprocess.DEVNULL, stderr=log,
                                             start_new_session=True, **self.more)
         expected = sum(option in ('--listen', '--lmtp-listen') for option in options)
         self.wait_log('listening on', expected)

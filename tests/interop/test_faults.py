@@ -129,6 +129,52 @@ class Faults(unittest.TestCase):
                              ['b@example.org', 'b@example.org', 'd@example.org'])
             maild.wait_log('maild: c@example.org: Not a directory')
 
+    def test_maild_file_size(self):
+        """maild: a limit on the size of files is 451 for the message that passes it, and not the end of the server"""
+        limit = f'ulimit -f 100; exec {os.environ["MAILD"]} "$@"'
+        with self.subprocess_maild(limit) as maild, Peer(maild.port) as peer:
+            peer.code(OPEN[0])
+            self.assertEqual(self.verdict(peer, MESSAGE + b'x' * 70 + b'\r\n' + b'y\r\n' * 100000)[0], 451)
+            self.assertEqual(self.verdict(peer)[0], 250)
+
+    def subprocess_maild(self, script):
+        """A maild that a shell script starts."""
+        path = os.path.join(self.switches, 'maild.sh')
+        with open(path, 'w') as file:
+            file.write(f'#!/bin/sh\n{script}\n')
+        os.chmod(path, 0o755)
+        return Maild(program=path)
+
+    def test_maild_half_made(self):
+        """maild: a mailbox that a crash left half made is made whole"""
+        for part in 'tmp', 'new', '':
+            with self.subTest(part), Maild() as maild, Peer(maild.port) as peer:
+                os.makedirs(os.path.join(maild.maildir, 'b@example.org', part))
+                peer.code(OPEN[0])
+                self.assertEqual(self.verdict(peer)[0], 250)
+                self.assertEqual(len(maild.files()), 1)
+
+    def test_maild_checker_meddles(self):
+        """maild: a checker that answers what it was not asked decides nothing about messages"""
+        meddler = 'while read -r word id rest; do echo "$id 250"; ' \
+                  'for n in 1 2 3 4 5 6 7 8 9; do echo "$n OK"; done; done'
+        with self.maild('--check-recipients', meddler) as maild, Peer(maild.port) as peer:
+            peer.code(OPEN[0])
+            self.assertEqual(self.verdict(peer)[0], 250)
+            self.switch('broken')
+            self.assertEqual(self.verdict(peer)[0], 451)
+            self.assertEqual(len(maild.files()), 1)
+
+    def test_maild_group_stopped(self):
+        """maild: SIGTERM to its whole group, as service managers send it, lets open transactions finish"""
+        with Maild() as maild, Peer(maild.port) as peer:
+            self.assertEqual(peer.codes(*OPEN, 'DATA'), [250, 250, 250, 354])
+            os.killpg(maild.pid, signal.SIGTERM)
+            maild.wait_log('maild: stopping')
+            peer.send(MESSAGE)
+            self.assertEqual(peer.code('.'), 250)
+            self.assertEqual(len(maild.files()), 1)
+
     def test_maild_descriptors_of_files(self):
         """maild: no descriptor for a file is 451; afterwards mail is taken again"""
         with self.maild() as maild, Peer(maild.port) as peer:
