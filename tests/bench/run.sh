@@ -5,6 +5,8 @@
 # -O2 and -Os, and runs bench.c with each: by the clock, in the same process as memcpy, a memchr walk and the smallest scalar
 # machine, and by callgrind, whose counts of instructions are exact and repeat. Nothing that is timed is ever asserted.
 #
+# Then end_to_end.py: examples/maild on sockets beside the least that a server can do; $EHLO_ROUNDS rounds (11).
+#
 # --gate: no clock; the counts and sizes are held to the ceilings in goals.tsv, and the end is 1 if one is passed.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -49,3 +51,19 @@ link() {
 link tests/bench/receiver.c "$build/small/lib/libehlo.a" -o "$build/receiver"
 link -DWITHOUT_LIBRARY tests/bench/receiver.c -o "$build/no-receiver"
 python3 tests/bench/report.py $gate "$build"
+[ -z "$gate" ] || exit 0
+
+# Where there is no epoll there is no maild, and no floor.
+if [ "$(uname)" != Linux ]; then
+  printf '\nend to end: skipped, this is not Linux\n'
+  exit 0
+fi
+rm -rf "$build/hosts"
+meson setup "$build/hosts" -Dbuildtype=release -Dexamples=true -Dtests=false >"$build/hosts.log" 2>&1 &&
+  meson compile -C "$build/hosts" >>"$build/hosts.log" 2>&1 || {
+  cat "$build/hosts.log" >&2
+  exit 1
+}
+cc -std=c11 -O2 tests/bench/floor.c -o "$build/floor"
+python3 tests/bench/end_to_end.py --floor "$build/floor" --maild "$build/hosts/examples/maild" \
+  --rounds "${EHLO_ROUNDS:-11}"
