@@ -1,6 +1,6 @@
 #!/bin/sh
-# exim.sh DIRECTORY: unpacks Exim there, and says where its program is. Its package cannot be installed beside Postfix's;
-# the libraries that it needs can (tests/run.sh does that).
+# exim.sh DIRECTORY: unpacks Exim there, and says where its program is. Its package cannot be installed beside
+# Postfix's; the libraries that it needs can (tests/run.sh does that).
 set -eu
 mkdir -p "$1"
 cd "$1"
@@ -10,5 +10,6 @@ if [ ! -x usr/sbin/exim4 ]; then
   dpkg -x exim4-daemon-light_*.deb .
 fi
 # Without a user of its package's name it does not start.
-id Debian-exim >/dev/null 2>&1 || useradd --system --user-group --no-create-home --shell /usr/sbin/nologin Debian-exim >&2
+id Debian-exim >/dev/null 2>&1 ||
+  useradd --system --user-group --no-create-home --shell /usr/sbin/nologin Debian-exim >&2
 echo "$PWD/usr/sbin/exim4"

@@ -81,13 +81,13 @@ class Checking(unittest.TestCase):
         with Maild(*self.options) as maild, Peer(maild.port) as peer:
             odd, long, fine = self.rcpt(peer, 'odd', 'long', 'ok')
             self.assertEqual([odd[0], long[0], fine[0]], [451, 550, 250])
-            self.assertIn('999', maild.log())
+            maild.wait_log('999')
 
     def test_maild_check_garbage(self):
         """maild, checker: lines that are no answers are told and decide nothing"""
         with Maild(*self.options, '--check-timeout', '1') as maild, Peer(maild.port) as peer:
             self.assertEqual([code for code, _ in self.rcpt(peer, 'garbage', 'ok')], [451, 250])
-            self.assertIn('maild: recipient checker: a line that is no answer', maild.log())
+            maild.wait_log('maild: recipient checker: a line that is no answer')
 
     def test_maild_check_dies(self):
         """maild, checker: it dies: 451 for all that are open; it is started again"""
@@ -100,7 +100,7 @@ class Checking(unittest.TestCase):
                 self.assertEqual(other.reply()[0][0], 451)
                 self.assertEqual(peer.code('RCPT TO:<ok@example.org>'), 451)  # it is not there yet
                 wait_for(lambda: peer.code('RCPT TO:<ok@example.org>') == 250, 10)
-                self.assertIn('maild: recipient checker: ', maild.log())
+                maild.wait_log('maild: recipient checker: ')
             os.unlink(self.asked)
 
     def test_maild_check_cancel(self):

@@ -101,7 +101,7 @@ class Special(unittest.TestCase):
                 with self.assertRaises(AssertionError):
                     send(maild.port, CONTENTS['ordinary'])
             self.assertEqual(maild.files(), [])
-            self.assertEqual(maild.log().count('maild: refused RCPT 550 '), 3)
+            maild.wait_log('maild: refused RCPT 550 ', 3)
             self.assertIn(f' from=<{SENDER}> to=<{RECIPIENT}>', maild.log())
 
     def test_maild_too_big(self):
@@ -122,6 +122,7 @@ class Special(unittest.TestCase):
             messages = maild.messages()
             self.assertEqual(len(messages), 2500)
             self.assertEqual(set(messages), {(SENDER, None, stored(CONTENTS['dots'] + EXTRA[smtp_source]))})
+            maild.wait_log('maild: accepted id=', 500)
             self.assertEqual(maild.log().count('maild: accepted id='), 500)
 
     def test_maild_parallel_lmtp(self):
@@ -136,6 +137,7 @@ class Special(unittest.TestCase):
         """maild: smtp-source: --discard takes and drops"""
         for maild in self.each_loop('--discard'):
             smtp_source(maild.port, CONTENTS['8-bit'], '-m', '100', '-s', '10', '-d')
+            maild.wait_log('maild: accepted id=', 100)
             self.assertEqual(maild.log().count('maild: accepted id='), 100)
             self.assertEqual(os.listdir(maild.maildir), [])
 
@@ -305,12 +307,14 @@ class Postfix(Relay):
             os.mkdir(f'{directory}/{name}')
         run('chown', 'postfix', f'{directory}/data')
         settings = {
-            'compatibility_level': '3.6', 'queue_directory': f'{directory}/queue', 'data_directory': f'{directory}/data',
+            'compatibility_level': '3.6', 'queue_directory': f'{directory}/queue',
+            'data_directory': f'{directory}/data',
             'maillog_file': f'{directory}/log', 'maillog_file_prefixes': directory, 'myhostname': 'relay.example',
             'mydestination': '', 'mynetworks': '127.0.0.0/8', 'inet_interfaces': '127.0.0.1',
             'inet_protocols': 'ipv4', 'relayhost': '', 'default_transport': self.transport, 'alias_maps': '',
             'local_recipient_maps': '', 'relay_domains': '', 'smtpd_relay_restrictions': 'permit_mynetworks, reject',
-            'smtp_line_length_limit': '0', 'lmtp_line_length_limit': '0', 'notify_classes': '', 'message_size_limit': '0',
+            'smtp_line_length_limit': '0', 'lmtp_line_length_limit': '0', 'notify_classes': '',
+            'message_size_limit': '0',
             'smtp_dns_support_level': 'disabled', 'lmtp_dns_support_level': 'disabled', 'biff': 'no',
             'smtpd_peername_lookup': 'no', 'minimal_backoff_time': '1s', 'queue_run_delay': '1s',
             'smtp_host_lookup': 'native', 'lmtp_host_lookup': 'native', 'disable_mime_output_conversion': 'yes',
@@ -319,7 +323,8 @@ class Postfix(Relay):
             file.writelines(f'{name} = {value}\n' for name, value in settings.items())
         services = [f'127.0.0.1:{self.port} inet n - n - - smtpd', 'cleanup unix n - n - 0 cleanup',
                     'qmgr unix n - n 300 1 qmgr', 'rewrite unix - - n - - trivial-rewrite',
-                    'anvil unix - - n - 1 anvil', 'scache unix - - n - 1 scache', 'postlog unix-dgram n - n - 1 postlogd',
+                    'anvil unix - - n - 1 anvil', 'scache unix - - n - 1 scache',
+                    'postlog unix-dgram n - n - 1 postlogd',
                     'proxymap unix - - n - - proxymap', 'smtp unix - - n - - smtp', 'lmtp unix - - n - - lmtp',
                     'tlsmgr unix - - n 1000? 1 tlsmgr', 'flush unix n - n 1000? 0 flush']
         services += [f'{name} unix - - n - 0 bounce' for name in ('bounce', 'defer', 'trace')]
