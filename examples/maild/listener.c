@@ -62,20 +62,19 @@ static void let_in(const struct listener *listener, int fd, const struct sockadd
   }
 }
 
-/* One a round: to ask whether there is another costs more than to be told. */
-static void on_ready(struct source *source, unsigned events)
+/* Returns 1 if another one may be there. */
+static int take_one(struct listener *listener)
 {
-  struct listener *listener = (struct listener *)(void *)source; /* its first member */
+  struct source *source = &listener->source;
   struct sockaddr_storage peer = {.ss_family = AF_UNIX};
   socklen_t size = sizeof peer;
-  (void)events;
   int fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
     let_in(listener, fd, &peer);
-    return;
+    return 1;
   }
   if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-    return;
+    return 0;
   int error = errno;
   complain_rarely("accept", strerror(error));
   if ((error == EMFILE || error == ENFILE) && reserve >= 0) {
@@ -85,10 +84,19 @@ static void on_ready(struct source *source, unsigned events)
       session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
-      return;
+      return 1;
   }
   loop_want(source, 0);
   timer_set(&listener->pause, loop_now() + PAUSE);
+  return 0;
+}
+
+static void on_ready(struct source *source, unsigned events)
+{
+  struct listener *listener = (struct listener *)(void *)source; /* its first member */
+  (void)events;
+  for (int left = loop_at_once(); left > 0 && take_one(listener); left--) {
+  }
 }
 
 static void on_pause(struct timer *timer)

@@ -263,6 +263,11 @@ static int time_left(void)
   return left <= 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
+int loop_at_once(void)
+{
+  return loop.epoll >= 0 ? 1 : 64;
+}
+
 /* ---- a round ----------------------------------------------------------------------------------------------------- */
 
 void loop_round(void)

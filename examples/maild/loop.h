@@ -48,6 +48,10 @@ void loop_forget(struct source *source);
 int timer_set(struct timer *timer, int64_t due);
 void timer_stop(struct timer *timer);
 
+/* How often a source should go on when it is ready, before others get their turn. A round by epoll costs next to
+ * nothing, so once is best; one by poll looks at every source there is. */
+int loop_at_once(void);
+
 /* Waits until something is to be done, and does it. */
 void loop_round(void);
 
