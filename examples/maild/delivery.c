@@ -2,13 +2,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A message's way: tmp/ID in the first recipient's Maildir, fsync, then into new/ of each of them: renamed if it is one
+ * A message's way: tmp/ID in a recipient's Maildir, fsync, then into new/ of each of them: renamed if it is one
  * recipient, hard-linked if they are many, so that there is one copy on the disk; then fsync of each new/. Only then
  * the writer answers. What dies on the way leaves a file in tmp/, which readers of Maildirs clear away after 36 hours,
  * as the convention says.
  *
- * To a writer, fields ended by tabs: "make ID MAILBOX", "deliver ID all|each TMP-NAME NEW-NAME MAILBOX ...". Back: the
- * ID, errno, and a character for each mailbox: '.' for done.
+ * To a writer, fields ended by tabs: "make ID MAILBOX", "deliver ID all|each PLACE TMP-NAME NEW-NAME MAILBOX ...",
+ * where PLACE is the mailbox in whose tmp the file is. Back: the ID, errno, and a character for each mailbox: '.' for
+ * done.
  */
 #define _GNU_SOURCE
 #include "delivery.h"
@@ -17,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +95,7 @@ int message_begin(struct message *message, const char *mailbox)
   message->mailbox = mailbox;
   message->size = 0;
   message->fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  return message->fd < 0 ? -1 : 0;
+  return message->fd < 0 ? errno : 0;
 }
 
 static int write_all(struct message *message, const char *octets, size_t size)
@@ -103,7 +105,7 @@ static int write_all(struct message *message, const char *octets, size_t size)
     if (count < 0 && errno == EINTR)
       continue;
     if (count <= 0)
-      return -1;
+      return count < 0 ? errno : EIO;
     octets += count;
     size -= (size_t)count;
     message->size += (uint64_t)count;
@@ -127,8 +129,9 @@ int message_write(struct message *message, const ehlo_span *spans, size_t count)
       used += size;
       at += size + (cr != NULL);
       if (used == CHUNK) {
-        if (write_all(message, chunk, used) != 0)
-          return -1;
+        int error = write_all(message, chunk, used);
+        if (error != 0)
+          return error;
         used = 0;
       }
     }
@@ -147,16 +150,17 @@ void message_discard(struct message *message)
   unlinkat(root, name, 0);
 }
 
-const char *delivery_failed(const char *answer)
+int delivery_error(const char *answer, const char **results)
 {
-  char *results;
-  errno = EIO; /* the writer died */
+  char *rest;
+  *results = "";
   if (answer == NULL)
-    return "";
-  errno = (int)strtol(answer, &results, 10);
-  if (results == answer)
-    errno = EIO;
-  return errno == 0 ? NULL : *results == ' ' ? results + 1 : results;
+    return EIO;
+  long error = strtol(answer, &rest, 10);
+  if (rest == answer || error < 0 || error > INT_MAX)
+    return EIO; /* whatever that was, it does not say that anything was stored */
+  *results = rest + (*rest == ' ');
+  return (int)error;
 }
 
 /* The writer with the least to do. */
@@ -170,22 +174,22 @@ static struct helper *writer(void)
   return best;
 }
 
-uint64_t mailbox_make(const char *mailbox, helper_answer_fn *done, void *owner)
+uint64_t mailbox_make(const char *mailbox, helper_answer_fn *done, void *owner, uint32_t number)
 {
   char text[MAILBOX_NAME + 3];
   int size = snprintf(text, sizeof text, "\t%s\t", mailbox);
-  return helper_ask(writer(), "make", text, (size_t)size, done, owner, 0);
+  return helper_ask(writer(), "make", text, (size_t)size, done, owner, number);
 }
 
 uint64_t message_commit(struct message *message, const char *const *mailboxes, size_t count, int all,
                         helper_answer_fn *done, void *owner)
 {
-  size_t room = 3 * MESSAGE_ID + strlen(host) + count * (MAILBOX_NAME + 1) + 64;
+  size_t room = 3 * MESSAGE_ID + strlen(host) + (count + 1) * (MAILBOX_NAME + 1) + 64;
   char *text = malloc(room);
   uint64_t question = 0;
   if (text != NULL) {
-    size_t size = (size_t)snprintf(text, room, "\t%s\t%s\t%s.%s,S=%llu\t", all ? "all" : "each", message->id,
-                                   message->id, host, (unsigned long long)message->size);
+    size_t size = (size_t)snprintf(text, room, "\t%s\t%s\t%s\t%s.%s,S=%llu\t", all ? "all" : "each", message->mailbox,
+                                   message->id, message->id, host, (unsigned long long)message->size);
     for (size_t i = 0; i < count; i++)
       size += (size_t)snprintf(text + size, room - size, "%s\t", mailboxes[i]);
     question = helper_ask(writer(), "deliver", text, size, done, owner, 0);
@@ -256,69 +260,85 @@ static int put_into(const char *from, const char *mailbox, const char *name, int
   return sync_young(mailbox) != 0 ? -1 : sync_file(to);
 }
 
-static void take_out_of(const char *mailbox, const char *name)
+/* A list of names, each ended by NUL, `count` of them: is one that was stored the same as this? */
+static int is_stored(const char *mailboxes, size_t count, const char *results, const char *mailbox)
+{
+  for (size_t i = 0; i < count; i++, mailboxes += strlen(mailboxes) + 1) {
+    if (results[i] == '.' && strcmp(mailboxes, mailbox) == 0)
+      return 1;
+  }
+  return 0;
+}
+
+/* Takes back what was brought into place but not stored; with `all`, everything. */
+static void take_back(int all, const char *name, const char *mailboxes, size_t count, char *results)
 {
   char path[MAILBOX_NAME + MESSAGE_ID * 2 + 512];
-  snprintf(path, sizeof path, "%s/new/%s", mailbox, name);
-  unlinkat(root, path, 0);
+  const char *mailbox = mailboxes;
+  if (all)
+    memset(results, 'x', count);
+  for (size_t i = 0; i < count; i++, mailbox += strlen(mailbox) + 1) {
+    if (results[i] == '.' || is_stored(mailboxes, count, results, mailbox))
+      continue; /* a recipient who is named twice may have failed only once */
+    snprintf(path, sizeof path, "%s/new/%s", mailbox, name);
+    unlinkat(root, path, 0);
+  }
 }
 
 /* Delivers, and fills `results` with a character for each mailbox. Returns 0, or the error that came first. */
-static int deliver(int all, const char *id, const char *name, char *mailboxes, char *results)
+static int deliver(int all, const char *from, const char *name, char *mailboxes, char *results)
 {
-  char from[MAILBOX_NAME + MESSAGE_ID + 8];
-  char *first = mailboxes;
   size_t count = 0;
-  int only = mailboxes[strcspn(mailboxes, "\t") + 1] == '\0';
   for (char *tab = mailboxes; (tab = strchr(tab, '\t')) != NULL; tab++)
     *tab = '\0', count++;
-  snprintf(from, sizeof from, "%s/tmp/%s", first, id);
   int error = sync_file(from) == 0 ? 0 : errno;
-  memset(results, error == 0 ? '.' : 'x', count);
+  memset(results, 'x', count);
   results[count] = '\0';
-  char *mailbox = mailboxes;
-  for (size_t i = 0; i < count && (error == 0 || (!all && results[i] == '.')); i++, mailbox += strlen(mailbox) + 1) {
-    if (put_into(from, mailbox, name, only) != 0) {
+  const char *mailbox = mailboxes;
+  int go_on = error == 0;
+  for (size_t i = 0; i < count && go_on; i++, mailbox += strlen(mailbox) + 1) {
+    if (put_into(from, mailbox, name, count == 1) == 0) {
+      results[i] = '.';
+    } else {
       error = error != 0 ? error : errno;
-      results[i] = 'x';
+      go_on = !all;
     }
   }
-  if (error != 0 && all) {
-    mailbox = mailboxes;
-    for (size_t i = 0; i < count; i++, mailbox += strlen(mailbox) + 1)
-      take_out_of(mailbox, name);
-    memset(results, 'x', count);
-  } else if (error != 0) {
-    mailbox = mailboxes;
-    for (size_t i = 0; i < count; i++, mailbox += strlen(mailbox) + 1) {
-      if (results[i] == 'x')
-        take_out_of(mailbox, name); /* it may be in place and only not on the disk */
-    }
-  }
+  if (error != 0)
+    take_back(all, name, mailboxes, count, results);
   unlinkat(root, from, 0);
   return error;
+}
+
+/* Cuts the next field off the line. A line that has none left gives empty ones. */
+static char *next_field(char **line)
+{
+  char *field = *line;
+  *line += strcspn(field, "\t");
+  if (**line != '\0')
+    *(*line)++ = '\0';
+  return field;
 }
 
 /* Does what one line asks. Whatever it is, it gets an answer. */
 static void serve(FILE *to, char *line)
 {
   static char results[DELIVERY_MAILBOXES + 1];
-  char *field[5] = {NULL};
-  for (size_t i = 0; i < 5; i++) {
-    field[i] = line;
-    line += strcspn(line, "\t");
-    if (*line != '\0')
-      *line++ = '\0';
-    if (i == 2 && strcmp(field[0], "make") == 0)
-      break;
-  }
+  char from[MAILBOX_NAME + MESSAGE_ID + 8];
+  const char *word = next_field(&line);
+  const char *id = next_field(&line);
   int error = EINVAL;
   results[0] = '\0';
-  if (strcmp(field[0], "make") == 0)
-    error = make(field[2]) == 0 ? 0 : errno;
-  else if (strcmp(field[0], "deliver") == 0)
-    error = deliver(strcmp(field[2], "all") == 0, field[3], field[4], line, results);
-  fprintf(to, "%s %d %s\n", field[1], error, results);
+  if (strcmp(word, "make") == 0) {
+    error = make(next_field(&line)) == 0 ? 0 : errno;
+  } else if (strcmp(word, "deliver") == 0) {
+    int all = strcmp(next_field(&line), "all") == 0;
+    const char *place = next_field(&line);
+    snprintf(from, sizeof from, "%s/tmp/%s", place, next_field(&line));
+    const char *name = next_field(&line);
+    error = deliver(all, from, name, line, results);
+  }
+  fprintf(to, "%s %d %s\n", id, error, results);
 }
 
 static void run(int fd)

@@ -43,21 +43,22 @@ int delivery_mailbox(const ehlo_path *path, char *name);
 /* A new id, unlike all others. */
 void delivery_id(char id[MESSAGE_ID]);
 
-/* What a writer's answer comes to: NULL if all was done; else a character for each mailbox, '.' where it was done, and
- * errno tells why not. (An empty string: none was.) */
-const char *delivery_failed(const char *answer);
+/* What a writer's answer (NULL: it died) comes to: 0 if all was done, else an errno. *results has a character for each
+ * mailbox of a message, '.' where it was stored; it may be empty, then none was. */
+int delivery_error(const char *answer, const char **results);
 
-/* Begins a message: opens its file. Returns 0, or -1 with errno; ENOENT: the mailbox is not there yet. */
+/* Begins a message: opens its file. Returns 0 or an errno; ENOENT: the mailbox is not there yet. */
 int message_begin(struct message *message, const char *mailbox);
 
-/* Makes a mailbox that was not there. Returns a question to cancel, or 0 if it cannot be asked for now. */
-uint64_t mailbox_make(const char *mailbox, helper_answer_fn *done, void *owner);
+/* Makes a mailbox that was not there. Returns a question to cancel, or 0 if it cannot be asked for now. `number`
+ * comes back with the answer. */
+uint64_t mailbox_make(const char *mailbox, helper_answer_fn *done, void *owner, uint32_t number);
 
 /* Adds octets. Lines end in LF there, as all programs expect that read Maildirs: each CR is dropped, for in accepted
- * content none stands but before LF. Returns 0, or -1 with errno. */
+ * content none stands but before LF. Returns 0 or an errno. */
 int message_write(struct message *message, const ehlo_span *spans, size_t count);
 
-/* Hands the message to a writer, for these mailboxes, the first of which it was begun in. `all`: either it gets into
+/* Hands the message to a writer, for these mailboxes, of which it was begun in one. `all`: either it gets into
  * all of them or into none. The message is no longer the caller's, whatever comes. Returns as mailbox_make; a writer
  * that was asked does it, even if the question is cancelled. */
 uint64_t message_commit(struct message *message, const char *const *mailboxes, size_t count, int all,

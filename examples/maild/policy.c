@@ -5,7 +5,8 @@
  * An envelope holds what is known of a transaction, from MAIL to END. Recipients stand in it in the order in which they
  * were asked about: those that were accepted in front, then those whose verdict is out. Three things are put off until
  * somebody else has done his part: RCPT (a checker), DATA (a mailbox must be made first), and the verdict on the
- * message (it must be on the disk). Each has the question as its tag; when the peer leaves, CANCEL brings it back.
+ * message (it must be on the disk). When the peer leaves, CANCEL brings the tag of a RCPT back, which is the number of
+ * its question; the other two are the envelope's, which forgets them at the end.
  */
 #define _GNU_SOURCE
 #include "session.h"
@@ -21,21 +22,24 @@
 enum { HEADER = 4096 };
 
 struct recipient {
-  uint32_t ticket;                  /* what is open: of RCPT, later of RESULT; 0: nothing */
-  uint32_t mailbox_len;             /* of the address without brackets and route; it ends where they close */
-  char directory[MAILBOX_NAME + 1]; /* its Maildir */
+  uint32_t ticket;      /* what is open: of RCPT, later of RESULT or MESSAGE; 0: nothing */
+  uint32_t mailbox_len; /* of the address without brackets and route; it ends where they close */
   uint32_t len;
-  char spelt[]; /* the path as it came */
+  const char *directory; /* its Maildir; behind the path */
+  char spelt[];          /* the path as it came */
 };
 
 struct envelope {
   struct message message;
   struct recipient **recipients;
   size_t accepted, count, room;
-  uint64_t question; /* the commit; 0: not yet */
-  int stored;        /* the answer is there, and */
-  char *failed;      /* NULL if it was yes to all */
-  int error;         /* why not */
+  uint64_t making; /* a mailbox, the one of the recipient `place`; 0: none was */
+  size_t place;
+  uint64_t storing; /* the message; 0: not yet */
+  int told;         /* the writer has answered, and */
+  int all_stored;   /* this was its answer; if not, */
+  char *results;    /* has '.' for each recipient who has it, or is NULL: none has */
+  int error;        /* why not */
   int utf8;
   uint32_t sender_mailbox_len;
   ehlo_span sender; /* the path as it came; behind the struct */
@@ -44,6 +48,12 @@ struct envelope {
 static ehlo_span spelt(const struct recipient *recipient)
 {
   return (ehlo_span){recipient->spelt, recipient->len};
+}
+
+/* Nobody has a message unless a writer said so, or none is to be kept. */
+static int has_it(const struct envelope *envelope, size_t ordinal)
+{
+  return settings.discard || envelope->all_stored || (envelope->results != NULL && envelope->results[ordinal] == '.');
 }
 
 /* A path without its brackets and route: the last octets but one. (A bare address has neither.) */
@@ -74,7 +84,7 @@ static void log_accepted(const struct session *session, uint64_t octets)
   log_sender(envelope);
   const char *before = " to=";
   for (size_t i = 0; i < envelope->accepted; i++) {
-    if (envelope->failed != NULL && envelope->failed[i] != '.')
+    if (!has_it(envelope, i))
       continue;
     fputs(before, stderr);
     print_octets(stderr, spelt(envelope->recipients[i]), 0);
@@ -104,16 +114,18 @@ static void log_refused(const struct session *session, const ehlo_event_reply *r
 
 /* ---- envelopes --------------------------------------------------------------------------------------------------- */
 
-static void forget(struct session *session)
+void policy_forget(struct session *session)
 {
   struct envelope *envelope = session->envelope;
   if (envelope == NULL)
     return;
+  helper_cancel(envelope->making);
+  helper_cancel(envelope->storing);
   message_discard(&envelope->message);
   for (size_t i = 0; i < envelope->count; i++)
     free(envelope->recipients[i]);
   free(envelope->recipients);
-  free(envelope->failed);
+  free(envelope->results);
   free(envelope);
   session->envelope = NULL;
 }
@@ -121,7 +133,7 @@ static void forget(struct session *session)
 static int on_mail(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
   const ehlo_event_mail *mail = &event->as.mail;
-  forget(session); /* a MAIL that was refused has no END */
+  policy_forget(session); /* a MAIL that was refused has no END */
   if (sessions_stopping())
     return answer(server, event, 421, "4.3.2", NULL);
   struct envelope *envelope = calloc(1, sizeof *envelope + mail->path.raw.len);
@@ -137,7 +149,8 @@ static int on_mail(struct session *session, ehlo_server *server, const ehlo_even
   return answered(ehlo_server_accept(server, event->ticket));
 }
 
-static struct recipient *add_recipient(struct envelope *envelope, const ehlo_path *path, uint32_t ticket)
+static struct recipient *add_recipient(struct envelope *envelope, const ehlo_path *path, const char *directory,
+                                       uint32_t ticket)
 {
   if (envelope->count == envelope->room) {
     size_t room = envelope->room == 0 ? 4 : envelope->room * 2;
@@ -147,14 +160,15 @@ static struct recipient *add_recipient(struct envelope *envelope, const ehlo_pat
     envelope->recipients = recipients;
     envelope->room = room;
   }
-  struct recipient *recipient = malloc(sizeof *recipient + path->raw.len);
+  size_t size = strlen(directory) + 1;
+  struct recipient *recipient = malloc(sizeof *recipient + path->raw.len + size);
   if (recipient == NULL)
     return NULL;
   recipient->ticket = ticket;
   recipient->mailbox_len = (uint32_t)path->mailbox.len;
-  recipient->directory[0] = '\0';
   recipient->len = (uint32_t)path->raw.len;
   memcpy(recipient->spelt, path->raw.ptr, path->raw.len);
+  recipient->directory = memcpy(recipient->spelt + path->raw.len, directory, size);
   envelope->recipients[envelope->count++] = recipient;
   return recipient;
 }
@@ -195,12 +209,12 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
 {
   const ehlo_path *path = &event->as.rcpt.path;
   struct envelope *envelope = session->envelope;
-  struct recipient *recipient = add_recipient(envelope, path, event->ticket);
-  if (recipient == NULL)
-    return answer(server, event, 451, "4.3.0", NULL);
+  char directory[MAILBOX_NAME + 1] = "";
   struct verdict verdict = recipients_judge(&settings.recipients, path);
-  if (verdict.code == 250 && settings.maildir != NULL && delivery_mailbox(path, recipient->directory) != 0)
+  if (verdict.code == 250 && settings.maildir != NULL && delivery_mailbox(path, directory) != 0)
     verdict = (struct verdict){553, "5.1.3", "That name is too long for a mailbox"};
+  if (add_recipient(envelope, path, directory, event->ticket) == NULL)
+    return answer(server, event, 451, "4.3.0", NULL);
   if (verdict.code != 250)
     return answer(server, event, verdict.code, verdict.enhanced, verdict.text);
   if (!settings.checking)
@@ -215,17 +229,17 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
 
 /* ---- DATA and content -------------------------------------------------------------------------------------------- */
 
-/* Something with the disk did not work; errno tells what. */
-static int fail(ehlo_server *server, uint32_t ticket, const char *where)
+/* Something with the disk did not work. */
+static int fail(ehlo_server *server, uint32_t ticket, const char *where, int error)
 {
-  int full = errno == ENOSPC || errno == EDQUOT;
-  complain(where[0] == '\0' ? settings.maildir : where, strerror(errno));
+  int full = error == ENOSPC || error == EDQUOT;
+  complain(where, strerror(error));
   return answered(ehlo_server_reply(server, ticket, full ? 452 : 451, full ? "4.3.1" : "4.3.0",
                                     ehlo_span_of("The message cannot be stored now")));
 }
 
 /* Return-Path, Delivered-To and Received. For several recipients, who have one file in common, no recipient is named:
- * blind copies would tell each other (RFC 5321 7.2). */
+ * blind copies would tell each other (RFC 5321 7.2). Returns 0 or an errno. */
 static int write_header(struct session *session)
 {
   struct envelope *envelope = session->envelope;
@@ -234,7 +248,7 @@ static int write_header(struct session *session)
   size_t used;
   size_t length;
   if (ehlo_format_return_path(envelope->sender, EHLO_PARSE_UTF8, header, sizeof header, &used) != EHLO_OK)
-    return errno = EINVAL, -1;
+    return EINVAL;
   if (only != NULL)
     used += (size_t)snprintf(header + used, sizeof header - used, "Delivered-To: %.*s\r\n", (int)only->mailbox_len,
                              mailbox_of(spelt(only), only->mailbox_len).ptr);
@@ -254,63 +268,82 @@ static int write_header(struct session *session)
       .time = now,
   };
   if (ehlo_format_received(&received, header + used, sizeof header - used, &length) != EHLO_OK)
-    return errno = EINVAL, -1;
+    return EINVAL;
   ehlo_span span = {header, used + length};
   return message_write(&envelope->message, &span, 1);
 }
 
-static int begin(struct session *session, ehlo_server *server, uint32_t ticket)
+/* The file is open, or could not be. */
+static int begun(struct session *session, uint32_t ticket, int error)
 {
   struct envelope *envelope = session->envelope;
-  if (write_header(session) != 0)
-    return fail(server, ticket, envelope->message.mailbox);
-  return answered(ehlo_server_accept(server, ticket));
+  if (error == 0)
+    error = write_header(session);
+  if (error == 0)
+    return answered(ehlo_server_accept(session->server, ticket));
+  message_discard(&envelope->message);
+  return fail(session->server, ticket, envelope->recipients[envelope->place]->directory, error);
+}
+
+static void on_made(void *owner, uint32_t ticket, const char *said);
+
+/* Finds the message a place: the first recipient's Maildir, or in LMTP, where each stands for himself, the first that
+ * works. Returns 0, an errno, or -1 if a mailbox is being made for it. */
+static int find_place(struct session *session, uint32_t ticket, size_t from)
+{
+  struct envelope *envelope = session->envelope;
+  size_t most = session->protocol == EHLO_PROTOCOL_LMTP ? envelope->accepted : from + 1;
+  int error = EINVAL;
+  for (envelope->place = from; envelope->place < most; envelope->place++) {
+    const char *mailbox = envelope->recipients[envelope->place]->directory;
+    error = message_begin(&envelope->message, mailbox);
+    if (error == ENOENT && (envelope->making = mailbox_make(mailbox, on_made, session, ticket)) != 0)
+      return -1;
+    if (error == 0)
+      return 0;
+  }
+  envelope->place = most - 1;
+  return error;
 }
 
 static void on_made(void *owner, uint32_t ticket, const char *said)
 {
   struct session *session = owner;
   struct envelope *envelope = session->envelope;
-  const char *mailbox = envelope->recipients[0]->directory;
-  ticket = envelope->recipients[0]->ticket;
-  envelope->recipients[0]->ticket = 0;
-  if (delivery_failed(said) != NULL || message_begin(&envelope->message, mailbox) != 0)
-    fail(session->server, ticket, mailbox);
-  else
-    begin(session, session->server, ticket);
+  const char *mailbox = envelope->recipients[envelope->place]->directory;
+  const char *results;
+  int error = delivery_error(said, &results);
+  envelope->making = 0;
+  if (error == 0)
+    error = message_begin(&envelope->message, mailbox);
+  if (error != 0 && session->protocol == EHLO_PROTOCOL_LMTP && envelope->place + 1 < envelope->accepted) {
+    complain(mailbox, strerror(error));
+    error = find_place(session, ticket, envelope->place + 1);
+  }
+  if (error >= 0)
+    begun(session, ticket, error);
   session_go_on(session);
 }
 
 static int on_data(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
-  struct envelope *envelope = session->envelope;
   if (settings.discard)
     return answered(ehlo_server_accept(server, event->ticket));
-  if (settings.maildir == NULL)
-    return answer(server, event, 451, "4.3.0", "This server has no place for messages");
-  if (envelope->accepted == 0)
-    return EHLO_FAIL_TRANSACTION;      /* the library does not ask then */
-  message_discard(&envelope->message); /* of a DATA that was refused for want of room */
-  const char *mailbox = envelope->recipients[0]->directory;
-  if (message_begin(&envelope->message, mailbox) == 0)
-    return begin(session, server, event->ticket);
-  uint64_t question = errno == ENOENT ? mailbox_make(mailbox, on_made, session) : 0;
-  if (question == 0)
-    return fail(server, event->ticket, mailbox);
-  envelope->recipients[0]->ticket = event->ticket;
-  return answered(ehlo_server_defer(server, event->ticket, question));
+  int error = find_place(session, event->ticket, 0);
+  /* The tag is not needed: what is being made is known to the envelope, which forgets it at the end. */
+  return error < 0 ? answered(ehlo_server_defer(server, event->ticket, 0)) : begun(session, event->ticket, error);
 }
 
 static int on_body(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
   struct envelope *envelope = session->envelope;
-  if (settings.discard || message_write(&envelope->message, event->as.body.spans, event->as.body.count) == 0)
+  int error = 0;
+  if (!settings.discard)
+    error = message_write(&envelope->message, event->as.body.spans, event->as.body.count);
+  if (error == 0)
     return EHLO_HANDLED;
-  int error = errno;
-  const char *mailbox = envelope->message.mailbox;
   message_discard(&envelope->message);
-  errno = error;
-  return fail(server, event->ticket, mailbox);
+  return fail(server, event->ticket, envelope->message.mailbox, error);
 }
 
 /* ---- verdicts ---------------------------------------------------------------------------------------------------- */
@@ -322,48 +355,26 @@ static int accept_message(struct session *session, ehlo_server *server, uint32_t
   return answered(ehlo_server_reply(server, ticket, 250, NULL, ehlo_span_of(text)));
 }
 
-/* Hands the message to a writer, once. */
-static int commit(struct session *session, helper_answer_fn *done)
-{
-  struct envelope *envelope = session->envelope;
-  if (envelope->question != 0 || envelope->stored)
-    return 0;
-  const char **mailboxes = malloc(envelope->accepted * sizeof *mailboxes);
-  for (size_t i = 0; mailboxes != NULL && i < envelope->accepted; i++)
-    mailboxes[i] = envelope->recipients[i]->directory;
-  int all = session->protocol == EHLO_PROTOCOL_SMTP;
-  if (mailboxes != NULL)
-    envelope->question = message_commit(&envelope->message, mailboxes, envelope->accepted, all, done, session);
-  free(mailboxes);
-  if (envelope->question != 0)
-    return 0;
-  errno = EAGAIN; /* no writer, or too much for it */
-  return -1;
-}
-
-/* What a recipient gets to hear. In SMTP one answer is for all. */
+/* What a recipient gets to hear. In SMTP one answer is for all, and if one of them failed all have. */
 static int tell(struct session *session, uint32_t ticket, size_t ordinal)
 {
   const struct envelope *envelope = session->envelope;
-  const char *failed = envelope->failed;
-  if (failed == NULL || (failed[0] != '\0' && failed[ordinal] == '.'))
+  if (has_it(envelope, ordinal))
     return accept_message(session, session->server, ticket);
-  errno = envelope->error;
-  return fail(session->server, ticket, envelope->recipients[ordinal]->directory);
+  return fail(session->server, ticket, envelope->recipients[ordinal]->directory, envelope->error);
 }
 
 static void on_stored(void *owner, uint32_t number, const char *said)
 {
   struct session *session = owner;
   struct envelope *envelope = session->envelope;
+  const char *results;
   (void)number;
-  const char *failed = delivery_failed(said);
-  envelope->error = errno;
-  envelope->stored = 1;
-  if (failed != NULL && (strlen(failed) == envelope->accepted || failed[0] == '\0'))
-    envelope->failed = strdup(failed);
-  if (failed != NULL && envelope->failed == NULL)
-    envelope->failed = calloc(1, 1); /* none */
+  envelope->error = delivery_error(said, &results);
+  envelope->told = 1;
+  envelope->all_stored = envelope->error == 0;
+  if (envelope->error != 0 && strlen(results) == envelope->accepted)
+    envelope->results = strdup(results);
   size_t count = envelope->accepted; /* a reply ends nothing yet: that is for session_go_on */
   for (size_t i = 0; i < count; i++) {
     uint32_t ticket = envelope->recipients[i]->ticket;
@@ -374,31 +385,46 @@ static void on_stored(void *owner, uint32_t number, const char *said)
   session_go_on(session);
 }
 
+/* Hands the message to a writer. Returns 0 or an errno. */
+static int commit(struct session *session)
+{
+  struct envelope *envelope = session->envelope;
+  const char **mailboxes = malloc(envelope->accepted * sizeof *mailboxes);
+  if (mailboxes == NULL)
+    return errno;
+  for (size_t i = 0; i < envelope->accepted; i++)
+    mailboxes[i] = envelope->recipients[i]->directory;
+  int all = session->protocol == EHLO_PROTOCOL_SMTP;
+  envelope->storing = message_commit(&envelope->message, mailboxes, envelope->accepted, all, on_stored, session);
+  free(mailboxes);
+  return envelope->storing != 0 ? 0 : EAGAIN; /* no writer, or too much for it */
+}
+
 /* MESSAGE asks once, RESULT for each recipient. */
 static int on_verdict(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
   struct envelope *envelope = session->envelope;
   size_t ordinal = event->type == EHLO_EVENT_RESULT ? event->as.result.ordinal : 0;
-  if (settings.discard)
-    return accept_message(session, server, event->ticket);
-  if (ordinal >= envelope->accepted)
-    return EHLO_FAIL_TRANSACTION;
-  if (commit(session, on_stored) != 0)
-    return fail(server, event->ticket, "");
-  if (envelope->stored)
+  if (settings.discard || envelope->told)
     return tell(session, event->ticket, ordinal);
+  int error = envelope->storing == 0 ? commit(session) : 0;
+  if (error != 0) {
+    envelope->told = 1; /* and so nobody has it */
+    envelope->error = error;
+    return tell(session, event->ticket, ordinal);
+  }
   envelope->recipients[ordinal]->ticket = event->ticket;
-  return answered(ehlo_server_defer(server, event->ticket, envelope->question));
+  return answered(ehlo_server_defer(server, event->ticket, 0));
 }
 
 static void on_end(struct session *session, const ehlo_event_end *end)
 {
   if ((end->reason == EHLO_END_ACCEPTED || end->reason == EHLO_END_MIXED) && !settings.quiet)
     log_accepted(session, end->octets);
-  else if (session->envelope != NULL && session->envelope->question != 0 && !session->envelope->stored)
+  else if (session->envelope != NULL && session->envelope->storing != 0 && !session->envelope->told)
     fprintf(stderr, "%s: unanswered id=%s: its peer left while it was stored, and may send it again\n", program,
             session->envelope->message.id);
-  forget(session);
+  policy_forget(session);
 }
 
 static void on_reply(struct session *session, const ehlo_event_reply *reply)

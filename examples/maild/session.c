@@ -163,6 +163,7 @@ static void destroy(struct session *session)
   if (session->next != NULL)
     session->next->previous = session->previous;
   count--;
+  policy_forget(session); /* if it ended for want of memory */
   free(session->bed);
   free(session->held);
   free(session);
@@ -248,7 +249,8 @@ static void keep_time(struct session *session, int closing)
     timer_set(&session->timer, loop_now() + (int64_t)seconds * 1000);
 }
 
-/* Does what the session wants, until it wants something of the peer or of somebody who decides. */
+/* Does what the session wants, until it wants something of the peer or of somebody who decides. The session may be gone
+ * afterwards: whoever calls this has nothing more to do with it. */
 static void drive(struct session *session)
 {
   for (;;) {
@@ -278,7 +280,8 @@ static void drive(struct session *session)
 
 void session_go_on(struct session *session)
 {
-  drive(session);
+  if (wake(session) == 0)
+    drive(session);
 }
 
 static void take_input(struct session *session)

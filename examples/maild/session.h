@@ -83,4 +83,7 @@ const char *session_client(const struct session *session);
 /* The event callback; user is the session. */
 int policy_event(ehlo_server *server, const ehlo_event *event, void *user);
 
+/* Forgets the open transaction, and what somebody was still asked for it. */
+void policy_forget(struct session *session);
+
 #endif

@@ -1,6 +1,7 @@
 /* shim.c: preloaded, makes a disk that is slow, broken or full, while a file of a certain name is in $SHIM_DIRECTORY.
  *
- *     slow      fsync takes 300 ms          broken    fsync fails with EIO
+ *     slow      fsync takes 300 ms
+ *     broken    fsync fails with EIO; with a number in the file, in each process after so many that succeed
  *     full      writing to files fails with ENOSPC
  *     crowded   no descriptor for a new file: EMFILE
  */
@@ -8,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,18 @@ static int wanted(const char *what)
   return result;
 }
 
+static long number_in(const char *what)
+{
+  char path[512];
+  char text[32] = "";
+  snprintf(path, sizeof path, "%s/%s", getenv("SHIM_DIRECTORY"), what);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t size = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+  if (fd >= 0)
+    close(fd);
+  return size > 0 ? strtol(text, NULL, 10) : 0;
+}
+
 static int is_file(int fd)
 {
   struct stat status;
@@ -37,8 +51,11 @@ int fsync(int fd)
   int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
   if (wanted("slow"))
     usleep(300000);
-  if (wanted("broken"))
+  static long succeeded;
+  long number = wanted("broken") ? number_in("broken") : (succeeded = 0, LONG_MAX);
+  if (succeeded >= number)
     return errno = EIO, -1;
+  succeeded++;
   return next(fd);
 }
 

@@ -27,10 +27,12 @@ class Faults(unittest.TestCase):
     def maild(self, *options, **more):
         return Maild(*options, env={**os.environ, 'LD_PRELOAD': SHIM, 'SHIM_DIRECTORY': self.switches}, **more)
 
-    def switch(self, name, on=True):
+    def switch(self, name, on=True, content=''):
         path = os.path.join(self.switches, name)
         if on:
-            open(path, 'w').close()
+            with open(path + '~', 'w') as file:
+                file.write(content)
+            os.rename(path + '~', path)
         else:
             os.unlink(path)
 
@@ -128,6 +130,42 @@ class Faults(unittest.TestCase):
             self.assertEqual(sorted(os.path.relpath(name, maild.maildir).split('/')[0] for name in maild.files()),
                              ['b@example.org', 'b@example.org', 'd@example.org'])
             maild.wait_log('maild: c@example.org: Not a directory')
+
+    def test_maild_unwritable_first(self):
+        """maild: LMTP: a first recipient whose Maildir is none does not stand in the way of the others"""
+        with Maild(listen=('--lmtp-listen', '127.0.0.1:0')) as maild, Peer(maild.lmtp_port) as peer:
+            for name in 'c', 'd':
+                with open(os.path.join(maild.maildir, f'{name}@example.org'), 'w'):
+                    pass
+            for _ in range(2):  # b's Maildir has to be made, and is there
+                self.assertEqual(peer.codes('LHLO client.example', 'MAIL FROM:<>', 'RCPT TO:<c@example.org>',
+                                            'RCPT TO:<d@example.org>', 'RCPT TO:<b@example.org>', 'DATA'),
+                                 [250, 250, 250, 250, 250, 354])
+                peer.send(MESSAGE + b'.\r\n')
+                self.assertEqual([peer.reply()[0][0] for _ in range(3)], [451, 451, 250])
+            self.assertEqual([octets for _, _, octets in maild.messages('b@example.org')], [STORED, STORED])
+            self.assertEqual(peer.codes('MAIL FROM:<>', 'RCPT TO:<c@example.org>', 'RCPT TO:<d@example.org>', 'DATA'),
+                             [250, 250, 250, 451])
+
+    def test_maild_fsync_fails_once(self):
+        """maild: LMTP: who is named twice, and fails once, keeps what he was told he has, whichever fsync fails"""
+        for count in range(12):
+            with self.subTest(count), self.maild('--writers', '1', listen=('--lmtp-listen', '127.0.0.1:0')) as maild:
+                with Peer(maild.lmtp_port) as peer:
+                    self.assertEqual(peer.code('LHLO client.example'), 250)
+                    self.verdict(peer)
+                    self.switch('broken', content=str(count))
+                    for line in (*OPEN[1:], 'RCPT TO:<c@example.org>', OPEN[2]):
+                        self.assertEqual(peer.code(line), 250)
+                    self.assertEqual(peer.code('DATA'), 354)
+                    peer.send(MESSAGE + b'.\r\n')
+                    codes = [peer.reply()[0][0] for _ in range(3)]
+                    self.switch('broken', False)
+                    there = [len(maild.files(address=f'{name}@example.org')) for name in ('b', 'c')]
+                    self.assertEqual(there, [1 + (250 in (codes[0], codes[2])), codes[1] == 250], codes)
+                    if count == 0:
+                        self.assertEqual(codes, [451] * 3)
+                    self.assertGreaterEqual(codes.count(451), 1)
 
     def test_maild_file_size(self):
         """maild: a limit on the size of files is 451 for the message that passes it, and not the end of the server"""
