@@ -56,19 +56,19 @@ static void on_signal(int number)
 static void on_grace(struct timer *timer)
 {
   (void)timer;
-  sessions_stop(1);
+  sessions_stop(STOP_ALL);
 }
 
 static void stop(void)
 {
   if (stops++ > 0) {
-    sessions_stop(1); /* who asks twice does not want to wait */
+    sessions_stop(STOP_AT_ONCE); /* who asks twice does not want to wait */
     return;
   }
   fprintf(stderr, "%s: stopping\n", program);
   listeners_close();
   timer_set(&grace, loop_now() + (int64_t)patience * 1000);
-  sessions_stop(0);
+  sessions_stop(STOP_IN_ORDER);
 }
 
 static void on_pipe(struct source *source, unsigned events)

@@ -32,7 +32,7 @@ enum {
 static struct session *sessions; /* all of them */
 static struct session *buckets[BUCKETS];
 static size_t count, asleep;
-static int stopping;
+static int stopping; /* STOP_; 0: no */
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
@@ -179,7 +179,7 @@ static void finish(struct session *session)
     asleep--;
   session->server = NULL;
   session->awake = 0;
-  if (session->half || session->quit || shutdown(session->source.fd, SHUT_WR) != 0) {
+  if (session->half || session->quit || stopping == STOP_AT_ONCE || shutdown(session->source.fd, SHUT_WR) != 0) {
     destroy(session);
     return;
   }
@@ -266,6 +266,11 @@ static void drive(struct session *session)
       write_some(session, octets, size);
     } else {
       if ((want & (EHLO_WANT_CLOSE | EHLO_WANT_WRITE)) == EHLO_WANT_CLOSE) {
+        finish(session);
+        return;
+      }
+      if ((want & EHLO_WANT_CLOSE) != 0 && stopping == STOP_AT_ONCE) {
+        session->half = 1;
         finish(session);
         return;
       }
@@ -433,15 +438,18 @@ int sessions_stopping(void)
   return stopping;
 }
 
-void sessions_stop(int at_once)
+void sessions_stop(int how)
 {
-  stopping = 1;
+  stopping = how;
   struct session *next;
   for (struct session *session = sessions; session != NULL; session = next) {
     next = session->next;
-    if (session->server == NULL || session->told || (session->envelope != NULL && !at_once) || wake(session) != 0)
+    if (session->server == NULL || wake(session) != 0) {
+      if (how == STOP_AT_ONCE)
+        destroy(session);
       continue;
-    if (session->envelope != NULL) {
+    }
+    if (session->envelope != NULL && how != STOP_IN_ORDER && !session->told) {
       session->told = 1;
       ehlo_server_shutdown(session->server, 421, "4.3.2", ehlo_span_of(NULL));
     }

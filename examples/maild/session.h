@@ -63,9 +63,13 @@ void session_refuse(int fd, uint32_t protocol, const char *enhanced, const char 
 size_t sessions_count(void);
 size_t sessions_from(const struct sockaddr_storage *peer);
 
-/* The server is to stop: sessions without a transaction get 421 now, others when theirs is over. With `at_once` none is
- * waited for. */
-void sessions_stop(int at_once);
+/* The server is to stop, in one of these ways; a later one outdoes an earlier one. */
+enum {
+  STOP_IN_ORDER = 1, /* sessions without a transaction get 421 now, others when theirs is over */
+  STOP_ALL = 2,      /* all get 421 now */
+  STOP_AT_ONCE = 3   /* and who does not take it at once goes without; none is left behind this call */
+};
+void sessions_stop(int how);
 int sessions_stopping(void);
 
 /* Writes a line about all of them to the log. */

@@ -198,6 +198,17 @@ class Stop(unittest.TestCase):
             maild.terminate()
             maild.wait(20)
 
+    def test_maild_stop_twice_not_reading(self):
+        """maild, SIGTERM twice: not even for that one, nor for one that has been told and does not close"""
+        with Maild('--max-errors', '0') as maild, Peer(maild.port) as peer, Peer(maild.port) as idle:
+            Flood(self).push(peer)
+            maild.terminate()
+            self.assertEqual(idle.reply()[0][0], 421)
+            begun = time.monotonic()
+            maild.terminate()
+            maild.wait(20)
+            self.assertLess(time.monotonic() - begun, 1.5)
+
     def test_maild_writer_killed(self):
         """maild: its writers killed: 451, new ones, and on"""
         with Maild(clean=False) as maild, Peer(maild.port) as peer:
