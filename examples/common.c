@@ -28,6 +28,12 @@ void bad_usage(const char *what, const char *why)
   exit(EX_USAGE);
 }
 
+void bad_system(const char *what, const char *why)
+{
+  complain(what, why);
+  exit(EX_OSERR);
+}
+
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
   uint64_t value;
@@ -59,10 +65,8 @@ ehlo_path option_address(const char *option, const char *text)
 void *must_allocate(size_t count, size_t size)
 {
   void *memory = calloc(count, size);
-  if (memory == NULL) {
-    complain("memory", strerror(errno));
-    exit(EX_OSERR);
-  }
+  if (memory == NULL)
+    bad_system("memory", strerror(errno));
   return memory;
 }
 

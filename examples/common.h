@@ -16,8 +16,9 @@ extern const char *program;
 /* Says on standard error what went wrong, and why. */
 void complain(const char *what, const char *why);
 
-/* The same, and ends the process with EX_USAGE. */
+/* The same, and ends the process: with EX_USAGE, or with EX_OSERR where the system refuses something. */
 void bad_usage(const char *what, const char *why);
+void bad_system(const char *what, const char *why);
 
 /* The values of options. What is not of the form is bad usage. Spans and paths point into `text`. */
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most);

@@ -23,8 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -369,7 +367,7 @@ void delivery_open(const char *directory, unsigned writers, ehlo_span hostname)
 {
   root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (root < 0 || faccessat(root, ".", W_OK | X_OK, 0) != 0)
-    bad_usage(directory, strerror(errno));
+    bad_system(directory, strerror(errno));
   /* What a literal has in it means something else in the names of messages. */
   for (size_t i = 0; i < sizeof host - 1 && hostname.len > i; i++)
     host[i] = strchr(":/[]", hostname.ptr[i]) != NULL ? '-' : hostname.ptr[i];

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 enum {
@@ -119,7 +118,7 @@ static void add(const char *where, int fd, uint32_t protocol, const char *path)
                                 .path = path == NULL ? NULL : strdup(path)};
   listeners = listener;
   if (listen(fd, BACKLOG) != 0 || loop_watch(&listener->source, LOOP_IN) != 0)
-    bad_usage(where, strerror(errno));
+    bad_system(where, strerror(errno));
   fprintf(stderr, "%s: listening on %s for %s\n", program, where, protocol == EHLO_PROTOCOL_LMTP ? "lmtp" : "smtp");
 }
 
@@ -148,7 +147,7 @@ static void open_path(const char *path, uint32_t protocol)
     bad_usage(path, "too long for a Unix socket");
   strcpy(address.sun_path, path);
   if (fd < 0 || bind_path(fd, &address) != 0)
-    bad_usage(path, strerror(errno));
+    bad_system(path, strerror(errno));
   add(path, fd, protocol, path);
 }
 
@@ -159,7 +158,7 @@ static void open_address(const struct addrinfo *info, const char *where, uint32_
   if (fd < 0 && errno == EAFNOSUPPORT && optional)
     return; /* a system without IPv6 */
   if (fd < 0)
-    bad_usage(where, strerror(errno));
+    bad_system(where, strerror(errno));
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   /* Connections inherit it. Replies leave in one write each batch; the last one must not wait for an acknowledgement.
    */
@@ -167,7 +166,7 @@ static void open_address(const struct addrinfo *info, const char *where, uint32_
   if (info->ai_family == AF_INET6)
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(fd, info->ai_addr, info->ai_addrlen) != 0)
-    bad_usage(where, strerror(errno));
+    bad_system(where, strerror(errno));
   struct sockaddr_storage bound;
   socklen_t size = sizeof bound;
   char host[NI_MAXHOST];
@@ -176,7 +175,7 @@ static void open_address(const struct addrinfo *info, const char *where, uint32_
   if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0 ||
       getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-    bad_usage(where, "cannot be told");
+    bad_system(where, "cannot be told");
   snprintf(name, sizeof name, info->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
   add(name, fd, protocol, NULL);
 }

@@ -88,7 +88,7 @@ static void watch_signals(struct source *source)
 {
   static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
   if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
-    bad_usage("pipe", strerror(errno));
+    bad_system("pipe", strerror(errno));
   *source = (struct source){.fd = signal_pipe[0], .ready = on_pipe};
   loop_watch(source, LOOP_IN);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -292,7 +292,7 @@ int main(int argc, char **argv)
 
   raise_limit();
   if (loop_open(line.by_poll) != 0)
-    bad_usage("epoll", strerror(errno));
+    bad_system("epoll", strerror(errno));
   watch_signals(&signals);
   if (settings.maildir != NULL)
     delivery_open(settings.maildir, line.writers, settings.config[0].hostname);

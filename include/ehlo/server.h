@@ -64,7 +64,8 @@ enum {
   EHLO_DEFAULT_OUTPUT_SIZE = 1024,
   EHLO_MIN_OUTPUT_SIZE = 512,
   EHLO_MAX_OUTPUT_SIZE = 1048576,
-  /* How many RCPTs, or LMTP verdicts, can be with the host at once. One is the simplest to write a host for. */
+  /* How many RCPTs, or LMTP verdicts, can be with the host at once. One is the simplest to write a host for. Fewer are,
+   * where those that are out could cross max_recipients or max_errors, whatever the verdicts. */
   EHLO_DEFAULT_MAX_PENDING = 1,
   EHLO_MAX_MAX_PENDING = 10000,
   /* The text of an answer that must wait for its turn or for room. An ordinary sentence fits. */

@@ -6,6 +6,7 @@ mkdir -p "$1"
 cd "$1"
 if [ ! -x usr/sbin/exim4 ]; then
   [ "$(id -u)" -ne 0 ] || chown _apt . 2>/dev/null || : # who fetches it as root
+  apt-cache show exim4-daemon-light >/dev/null 2>&1 || apt-get -q -o Acquire::Retries=3 update >&2
   apt-get -q -o Acquire::Retries=3 download exim4-daemon-light >&2
   dpkg -x exim4-daemon-light_*.deb .
 fi

@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -11,7 +12,7 @@ import time
 import unittest
 
 from harness import PATIENCE
-from maild import MESSAGE, OPEN, STORED, Maild, Peer, many_descriptors, wait_for
+from maild import MAILD, MESSAGE, OPEN, STORED, Maild, Peer, many_descriptors, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOOPS = (), ('--poll',)
@@ -19,6 +20,40 @@ LOOPS = (), ('--poll',)
 
 def setUpModule():
     many_descriptors(11000)
+
+
+class CommandLine(unittest.TestCase):
+    def run_maild(self, *options):
+        done = subprocess.run([MAILD, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def test_maild_help(self):
+        """maild, --help: on standard output, exit 0, every option in it"""
+        status, shown, errors = self.run_maild('--help')
+        self.assertEqual((status, errors), (0, ''))
+        for option in ('listen', 'lmtp-listen', 'hostname', 'domain', 'refuse', 'maildir', 'discard',
+                       'check-recipients', 'max-connections', 'max-per-address', 'timeout', 'grace', 'poll'):
+            self.assertIn(f'  --{option} ', shown)
+
+    def test_maild_bad_usage(self):
+        """maild, bad usage: 64, one line on standard error; what the system refuses: 71"""
+        good = '--listen', '127.0.0.1:0', '--discard'
+        for bad in ((), good[:2], good[2:], (*good, 'word'), (*good, '--max-size', '1x'), (*good, '--domain', '-'),
+                    (*good, '--refuse', 'nobody'), (*good, '--max-connections', '0'), (*good, '--timeout', ''),
+                    (*good, '--listen', '127.0.0.1'), (*good, '--listen', ':'), (*good, '--maildir', '/tmp'),
+                    (*good, '--nonsense'), (*good, '--max-pending', '99999999'), (*good, '--hostname', 'a b'),
+                    (*good, '--lmtp-listen', '/' + 'x' * 200)):
+            status, shown, errors = self.run_maild(*bad)
+            lines = [line for line in errors.splitlines()
+                     if ': listening on ' not in line and ' descriptors: ' not in line]
+            self.assertEqual((status, shown, len(lines)), (64, '', 1), (bad, errors))
+            self.assertRegex(lines[0], r'maild: ')
+        with Maild() as maild:
+            for refused in (('--listen', f'127.0.0.1:{maild.port}', '--discard'),
+                            ('--lmtp-listen', '/none/there', '--discard'), (*good[:2], '--maildir', '/none/there')):
+                status, _, errors = self.run_maild(*refused)
+                self.assertEqual(status, 71, errors)
 
 
 class Checking(unittest.TestCase):
