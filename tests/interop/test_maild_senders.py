@@ -4,6 +4,7 @@ By epoll and by poll, over SMTP and LMTP, TCP and Unix sockets, IPv4 and IPv6; a
 """
 
 import os
+import shutil
 import signal
 import smtplib
 import socket
@@ -339,13 +340,15 @@ class Exim(Relay):
 
     def configure(self, directory):
         self.logs = [f'{directory}/{name}log' for name in ('main', 'panic')]
-        self.command = [os.environ['EXIM'], '-C', f'{directory}/conf', '-bdf', '-oP', f'{directory}/pid']
+        # It starts itself anew, as its own user, who cannot look into every place where a tree may stand.
+        program = shutil.copy(os.environ['EXIM'], f'{directory}/exim')
+        self.command = [program, '-C', f'{directory}/conf', '-bdf', '-oP', f'{directory}/pid']
         for name in 'spool', '.':
             os.makedirs(f'{directory}/{name}', exist_ok=True)
             run('chown', 'Debian-exim:Debian-exim', f'{directory}/{name}')
         with open(f'{directory}/conf', 'w') as file:
             file.write(f'''
-exim_path = {os.environ['EXIM']}
+exim_path = {program}
 exim_user = Debian-exim
 exim_group = Debian-exim
 spool_directory = {directory}/spool
