@@ -1,6 +1,7 @@
 /* fuzz_dot.c: dot-stuffing against a decoder that is too simple to be wrong.
  *
- * The input: one octet of flags (1 allows bare newlines, 2 encodes first, 4 and 8 choose the kernel of the search), one
+ * The input: one octet of flags (1 allows bare newlines, 2 encodes first, 4 and 8 choose the kernel of the search, 16
+ * converts LF when encoding), one
  * of the room in the span list, one that says how many octets of piece lengths follow, those, and then the content. The
  * pieces are cut to these lengths, over and over, and each lies in a heap block of its own size.
  *
@@ -179,8 +180,8 @@ static void require_same(struct text a, const char *ptr, size_t len)
 static ehlo_dot begin(uint32_t flags)
 {
   ehlo_dot dot;
-  ehlo_dot_init(&dot, flags & EHLO_DOT_ALLOW_BARE_NEWLINE);
-  dot.kernel = (uint8_t)((dot.kernel + (flags >> 2)) % (dot.kernel + 1U));
+  ehlo_dot_init(&dot, (flags & EHLO_DOT_ALLOW_BARE_NEWLINE) | ((flags & 16) != 0 ? EHLO_DOT_CONVERT_LF : 0U));
+  dot.kernel = (uint8_t)((dot.kernel + (flags >> 2 & 3)) % (dot.kernel + 1U));
   return dot;
 }
 
@@ -223,11 +224,28 @@ static void check_decode(struct cuts cuts, uint32_t flags, const char *data, siz
 
 /* ---- encoding, and back ---- */
 
+/* The content with every LF that no CR stands before made a CRLF. */
+static struct text simple_convert(const char *data, size_t size)
+{
+  struct text text = text_new(2 * size + 1);
+  for (size_t i = 0; i < size; i++) {
+    text_add(&text, "\r", data[i] == '\n' && (i == 0 || data[i - 1] != '\r'));
+    text_add(&text, data + i, 1);
+  }
+  return text;
+}
+
 static void check_encode(struct cuts cuts, uint32_t flags, const char *data, size_t size)
 {
   ehlo_dot dot = begin(flags);
   struct outcome outcome = run(ehlo_dot_encode, &dot, cuts, data, size);
   int strict = (flags & EHLO_DOT_ALLOW_BARE_NEWLINE) == 0;
+  struct text converted = {NULL, 0};
+  if (strict && (flags & 16) != 0) {
+    converted = simple_convert(data, size);
+    data = converted.ptr;
+    size = converted.len;
+  }
   size_t bare = simple_bare(data, size);
   ehlo_span tail[4];
   size_t count = SIZE_MAX;
@@ -260,6 +278,7 @@ static void check_encode(struct cuts cuts, uint32_t flags, const char *data, siz
     REQUIRE(memcmp(back.text.ptr, data, size) == 0);
     free(back.text.ptr);
   }
+  free(converted.ptr);
   free(outcome.text.ptr);
 }
 
@@ -268,7 +287,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   if (size < 3 || size - 3 < data[2] % 32U) {
     return 0;
   }
-  uint32_t flags = data[0] & 15;
+  uint32_t flags = data[0] & 31;
   struct cuts cuts = {data + 3, data[2] % 32U, 0, 8U + data[1] % 64U};
   /* The content too lies in a block of its own, so that a whole piece that is overrun is seen. */
   size_t length = size - 3 - cuts.count;

@@ -22,7 +22,10 @@ enum {
   /* Pass a CR or LF that is not part of a CRLF on as an octet like any other, in place of refusing the content. It
    * never becomes a line ending here. Danger: whoever gets the content next may take it for one; that is how mail is
    * smuggled (CVE-2023-51764 and kin). */
-  EHLO_DOT_ALLOW_BARE_NEWLINE = 1
+  EHLO_DOT_ALLOW_BARE_NEWLINE = 1,
+  /* Encoding only: an LF that is not part of a CRLF becomes a CRLF, as line endings of local files are to. CRLF stays
+   * as it is. */
+  EHLO_DOT_CONVERT_LF = 2
 };
 
 /* The state of one stream of content in one direction. Plain data: copy or move it freely. The fields are the

@@ -163,10 +163,10 @@ static uint64_t before_bare(const struct scan_events *events)
   return events->bare == 0 ? events->dots : events->dots & ((events->bare & (0U - events->bare)) - 1);
 }
 
-/* Stops the search at the first bare newline of a block: at the octet that shows it. */
-static int stop_at_bare(ehlo_dot *dot, struct piece *piece, const struct scan_events *events)
+/* Stops the search at the octet that shows a bare newline. */
+static int stop_at_bare(ehlo_dot *dot, struct piece *piece, size_t at)
 {
-  piece->at = events->block + lowest_bit(events->bare);
+  piece->at = at;
   dot->state = piece->data[piece->at - 1] == '\r' ? CR : TEXT;
   return EHLO_ERR_BARE_NEWLINE;
 }
@@ -216,7 +216,7 @@ static int decode_run(ehlo_dot *dot, struct piece *piece)
       return stop_in_line(dot, piece, piece->run);
     }
     if (events.bare != 0) {
-      return stop_at_bare(dot, piece, &events);
+      return stop_at_bare(dot, piece, events.block + lowest_bit(events.bare));
     }
     if (to - events.block <= SCAN_BLOCK) {
       break;
@@ -252,10 +252,17 @@ int ehlo_dot_decode(ehlo_dot *dot, const void *data, size_t size, size_t *consum
 
 /* ---- encoding ---- */
 
-static void stuff(struct piece *piece, size_t at)
+/* Is this LF, which no CR stands before, to become a CRLF? */
+static int converts(const ehlo_dot *dot, unsigned char octet)
+{
+  return octet == '\n' && (dot->flags & EHLO_DOT_CONVERT_LF) != 0;
+}
+
+/* Puts an octet of the library's own before the octet at `at`. */
+static void put_before(struct piece *piece, size_t at, const char *octet)
 {
   cut(piece, at, at);
-  add(piece, dot_octet, 1);
+  add(piece, octet, 1);
 }
 
 /* Takes one octet. Returns EHLO_OK, or EHLO_ERR_BARE_NEWLINE with nothing taken. */
@@ -264,13 +271,16 @@ static int encode_octet(ehlo_dot *dot, struct piece *piece)
   unsigned char octet = piece->data[piece->at];
   int after_cr = dot->state == CR;
   if (strict(dot) && (octet == '\n') != after_cr) {
-    return EHLO_ERR_BARE_NEWLINE;
-  }
-  if (after_cr) {
+    if (!converts(dot, octet)) {
+      return EHLO_ERR_BARE_NEWLINE;
+    }
+    put_before(piece, piece->at, cr);
+    after_cr = 1;
+  } else if (after_cr) {
     release_cr(piece);
   }
   if (dot->state == LINE && octet == '.') {
-    stuff(piece, piece->at);
+    put_before(piece, piece->at, dot_octet);
   }
   if (octet == '\r') {
     dot->state = CR;
@@ -290,16 +300,24 @@ static int encode_run(ehlo_dot *dot, struct piece *piece)
   size_t behind = 0;
   struct scan_events events;
   for (size_t at = piece->at; ehlo_scan_content(dot->kernel, strict(dot), data, at, to, &events);) {
-    for (uint64_t dots = before_bare(&events); dots != 0; dots &= dots - 1) {
-      behind = events.block + lowest_bit(dots) + 2;
-      add(piece, data + piece->run, behind - piece->run);
-      piece->run = behind - 1;
+    for (uint64_t found = events.dots | events.bare; found != 0; found &= found - 1) {
+      unsigned bit = lowest_bit(found);
+      size_t lf = events.block + bit;
+      behind = lf + 1;
+      if ((events.bare >> bit & 1) != 0) {
+        if (!converts(dot, data[lf])) {
+          return stop_at_bare(dot, piece, lf);
+        }
+        put_before(piece, lf, cr);
+      }
+      if (data[behind] == '.') {
+        behind++;
+        add(piece, data + piece->run, behind - piece->run);
+        piece->run = behind - 1;
+      }
       if (piece->max - piece->count < SPANS_FREE) {
         return stop_in_line(dot, piece, behind);
       }
-    }
-    if (events.bare != 0) {
-      return stop_at_bare(dot, piece, &events);
     }
     if (to - events.block <= SCAN_BLOCK) {
       break;

@@ -13,7 +13,7 @@
 #include "guard.h"
 #include "mechanism/dot.h"
 
-enum { NEVER = -1, ALLOW = EHLO_DOT_ALLOW_BARE_NEWLINE, ROOM = 4096, SPANS = 8 };
+enum { NEVER = -1, ALLOW = EHLO_DOT_ALLOW_BARE_NEWLINE, CONVERT = EHLO_DOT_CONVERT_LF, ROOM = 4096, SPANS = 8 };
 
 #define TEXT(literal)               \
   {                                 \
@@ -283,6 +283,13 @@ static const struct encode_row encode_rows[] = {
     {"S-DATA-04 two CR", 0, TEXT("a\r\r\n"), TEXT("a"), EHLO_ERR_STATE},
     {"S-DATA-04 CR at the end", 0, TEXT("a\r"), TEXT("a"), EHLO_ERR_BARE_NEWLINE},
     {"S-DATA-04 allowed", ALLOW, TEXT("a\n.b\r.c\r\n.d"), TEXT("a\n.b\r.c\r\n..d\r\n.\r\n"), EHLO_OK},
+    {"C-DATA-28 converted", CONVERT, TEXT("a\n\n.b\r\n.\n..\nc"), TEXT("a\r\n\r\n..b\r\n..\r\n...\r\nc\r\n.\r\n"),
+     EHLO_OK},
+    {"C-DATA-27 converted, a dot at once", CONVERT, TEXT("\n."), TEXT("\r\n..\r\n.\r\n"), EHLO_OK},
+    {"C-DATA-28 converted, complete", CONVERT, TEXT(".\n"), TEXT("..\r\n.\r\n"), EHLO_OK},
+    {"C-CMD-21 converted, bare CR", CONVERT, TEXT("a\n.\rb"), TEXT("a\r\n.."), EHLO_ERR_STATE},
+    {"C-CMD-21 converted, two CR", CONVERT, TEXT("a\n\r\r\n"), TEXT("a\r\n"), EHLO_ERR_STATE},
+    {"C-CMD-21 converted, CR at the end", CONVERT, TEXT("a\n\r"), TEXT("a\r\n"), EHLO_ERR_BARE_NEWLINE},
     {"S-DATA-04 CR at the end, allowed", ALLOW, TEXT("a\r"), TEXT("a\r\r\n.\r\n"), EHLO_OK},
 };
 
@@ -340,6 +347,12 @@ static void test_encode_every_place(void **state)
       check_encode(&bare, kernel, 0, 0);
       memcpy(content + before, "\rxxxxxxxx", 9);
       check_encode(&bare, kernel, 0, 0);
+      memcpy(content + before, "\n.a\n.\nb\r", 8);
+      memcpy(wire + before, "\r\n..a\r\n..\r\nb\r\n.\r\n", 17);
+      struct encode_row converted = {
+          "C-CMD-21, at every place", CONVERT, {content, before + 7}, {wire, before + 17}, EHLO_OK};
+      check_encode(&converted, kernel, 0, 0);
+      check_encode(&converted, kernel, before / 2, before + 1);
     }
   }
 }
