@@ -1,4 +1,4 @@
-/* ehlo/base.h: spans, error codes, verbs, extensions.
+/* ehlo/base.h: spans, error codes, verbs, extensions, the words of sessions.
  *
  * SPDX-License-Identifier: MIT
  *
@@ -74,7 +74,12 @@ enum {
   EHLO_ERR_TOO_LONG = -12,     /* longer than the protocol or the config allows */
   EHLO_ERR_BUFFER = -13,       /* the caller's buffer is too small; the length needed is told */
   EHLO_ERR_BARE_NEWLINE = -14, /* content with a CR or LF that is not part of a CRLF */
-  EHLO_ERR_HOST = -15          /* fatal: the host's own event callback asked for the end; stays for good */
+  EHLO_ERR_HOST = -15,         /* fatal: the host's own event callback asked for the end; stays for good */
+  EHLO_ERR_NOT_OFFERED = -16,  /* a verb or parameter that the server has not offered */
+  EHLO_ERR_8BITMIME = -17,     /* octets above 127 in content, or BODY=8BITMIME, where 8BITMIME was not agreed on */
+  EHLO_ERR_SMTPUTF8 = -18,     /* UTF-8 in an address, or SMTPUTF8, where SMTPUTF8 was not agreed on */
+  EHLO_ERR_SIZE = -19,         /* the message is larger than the server says it takes */
+  EHLO_ERR_REFUSED = -20       /* the transaction has failed already: nothing more can be added to it */
 };
 
 /* A short English text for an EHLO_ERR_ number, for logs. Static; never NULL, whatever the number. */
@@ -152,6 +157,88 @@ typedef struct ehlo_enhanced {
   uint16_t subject;      /* 0 to 999 */
   uint16_t detail;       /* 0 to 999 */
 } ehlo_enhanced;
+
+/* ---- sessions --------------------------------------------------------------------------------------------- */
+
+/* The words that both machines use. */
+
+/* What a session is waiting for, as bits. */
+enum {
+  EHLO_WANT_READ = 1,     /* octets from the peer */
+  EHLO_WANT_WRITE = 2,    /* output is there to be sent */
+  EHLO_WANT_FEED = 4,     /* server: feed is to be called now, with held octets or none, before more is read */
+  EHLO_WANT_DECISION = 8, /* server: a deferred ticket holds things up or is out */
+  EHLO_WANT_TURN = 32,    /* the roles are reversed: once all is written start the other machine on this connection */
+  EHLO_WANT_CLOSE = 64,   /* the session is over: write what is left and close */
+  EHLO_WANT_CONTENT = 128 /* client: the content of the message, now */
+};
+
+/* Why a transaction ended. */
+enum {
+  EHLO_END_ACCEPTED = 1,     /* 2yz; in LMTP for every recipient */
+  EHLO_END_REFUSED = 2,      /* 4yz or 5yz; in LMTP for every recipient */
+  EHLO_END_MIXED = 3,        /* LMTP: accepted for some recipients, not for others, however the session goes on */
+  EHLO_END_RESET = 4,        /* RSET */
+  EHLO_END_SUPERSEDED = 5,   /* a new EHLO, HELO or LHLO */
+  EHLO_END_QUIT = 6,         /* QUIT */
+  EHLO_END_TOO_BIG = 7,      /* server: more content than max_message_size */
+  EHLO_END_BARE_NEWLINE = 8, /* server: content with a bare CR or LF */
+  EHLO_END_LOST = 9,         /* the peer went away */
+  EHLO_END_SHUTDOWN = 10,    /* 421; at the server also a fatal handler, or the error limit */
+  EHLO_END_TIMED_OUT = 11,   /* the peer was silent for too long */
+  EHLO_END_FAILED = 12 /* server: a handler returned EHLO_FAIL_TRANSACTION; client: the server broke the protocol, or
+                          the host gave the content up */
+};
+
+/* What a peer did wrong. */
+enum {
+  EHLO_VIOLATION_EARLY_TALKER = 1,  /* octets before the greeting had been sent (RFC 5321 4.3.1) */
+  EHLO_VIOLATION_EARLY_HELLO = 2,   /* octets behind EHLO before its answer had been sent (RFC 2920 3.1) */
+  EHLO_VIOLATION_BARE_NEWLINE = 3,  /* CR or LF alone in a command line or in content (RFC 5321 2.3.8) */
+  EHLO_VIOLATION_LINE_TOO_LONG = 4, /* a command line over the limit (RFC 5321 4.5.3.1.4) */
+  EHLO_VIOLATION_SYNTAX = 5,        /* a line or an argument outside the grammar */
+  EHLO_VIOLATION_UNKNOWN_VERB = 6,  /* a verb that nobody knows */
+  EHLO_VIOLATION_NOT_OFFERED = 7,   /* a verb that is known but not offered */
+  EHLO_VIOLATION_SEQUENCE = 8,      /* a command out of order */
+  EHLO_VIOLATION_NON_ASCII = 9,     /* octets above 127 where no extension allows them */
+  EHLO_VIOLATION_PARAMETER = 10,    /* a parameter that is unknown, repeated, or has a bad value */
+  EHLO_VIOLATION_TOO_MANY_RECIPIENTS = 11,
+  EHLO_VIOLATION_TOO_BIG = 12, /* declared or real content over max_message_size */
+  EHLO_VIOLATION_TOO_MANY_ERRORS = 13,
+  EHLO_VIOLATION_SPACE_AFTER_COLON = 14, /* see allow_space_after_colon; so are the next four, in their order */
+  EHLO_VIOLATION_BARE_ADDRESS = 15,
+  EHLO_VIOLATION_EXTRA_SPACES = 16,
+  EHLO_VIOLATION_UNDERSCORE = 17,
+  EHLO_VIOLATION_HELLO_NAME = 18,
+  EHLO_VIOLATION_CONTROL = 19, /* a control character in a command line (RFC 5321 4.1.2) */
+  /* By a server; SYNTAX, BARE_NEWLINE and LINE_TOO_LONG are there for its replies too. */
+  EHLO_VIOLATION_UNSOLICITED = 20,    /* a reply to nothing that had been sent (RFC 5321 4.2) */
+  EHLO_VIOLATION_REPLY_CODE = 21,     /* a first digit that does not answer the command (RFC 821 4.4) */
+  EHLO_VIOLATION_REPLY_MISMATCH = 22, /* lines of one reply with different codes (RFC 5321 4.2.1) */
+  EHLO_VIOLATION_REPLY_TOO_LONG = 23  /* more lines or more octets in one reply than the limits */
+};
+
+/* What an event handler returns. Anything else than these two is fatal: the session is over, no more events come, and
+ * every further call that could give one returns EHLO_ERR_HOST. (The server queues 421 as its last word.) */
+enum {
+  EHLO_HANDLED = 0,
+  /* The handler could not do its work. At the server the open transaction is lost: its content is drained, what is
+   * asked within it is answered 451, and it ENDs with EHLO_END_FAILED when the peer ends it; the session goes on.
+   * Outside a transaction what was asked gets 451, CONNECT 421. The answer that the handler may have given stands if it
+   * is a refusal. At the client it is fatal as well: what was promised to nobody need not be taken back. */
+  EHLO_FAIL_TRANSACTION = 1
+};
+
+/* BODY= of MAIL (RFC 6152 2). */
+enum {
+  EHLO_BODY_NONE = 0, /* not said */
+  EHLO_BODY_7BIT = 1,
+  EHLO_BODY_8BITMIME = 2
+};
+
+/* The name of a violation or of a reason for logs ("bare newline"). Static; "?" for a number that is none. */
+EHLO_API const char *ehlo_violation_name(uint32_t kind);
+EHLO_API const char *ehlo_end_name(uint32_t reason);
 
 #if !defined(EHLO_BINDING) && defined(__cplusplus)
 }

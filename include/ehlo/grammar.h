@@ -156,6 +156,11 @@ EHLO_API int ehlo_parse_enhanced(ehlo_span text, ehlo_enhanced *enhanced, size_t
 EHLO_API int ehlo_format_reply_line(uint32_t code, uint32_t last, const ehlo_enhanced *enhanced, ehlo_span text,
                                     uint32_t flags, char *buffer, size_t size, size_t *length);
 
+/* What a code means by its first digit, which counts also where nobody knows the rest (RFC 5321 4.2): 4yz may succeed
+ * if tried again unchanged, 5yz will not (4.2.1). 1 or 0. Neither holds for 2yz and 3yz. */
+EHLO_API int ehlo_reply_is_temporary(uint32_t code);
+EHLO_API int ehlo_reply_is_permanent(uint32_t code);
+
 /* The default text of a reply code ("Requested mail action okay, completed") and its default enhanced code, from the
  * table of replies. *enhanced may be NULL; it is all zero for codes that carry none. Static; empty for an unknown code.
  */

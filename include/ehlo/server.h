@@ -162,53 +162,6 @@ enum {
   EHLO_EVENT_CANCEL = 18
 };
 
-/* Why a transaction ended. */
-enum {
-  EHLO_END_ACCEPTED = 1,     /* 2yz; in LMTP for every recipient */
-  EHLO_END_REFUSED = 2,      /* 4yz or 5yz by the host, or by its silence; in LMTP for every recipient */
-  EHLO_END_MIXED = 3,        /* LMTP: accepted for some recipients, not for others, however the session goes on */
-  EHLO_END_RESET = 4,        /* RSET */
-  EHLO_END_SUPERSEDED = 5,   /* a new EHLO, HELO or LHLO */
-  EHLO_END_QUIT = 6,         /* QUIT */
-  EHLO_END_TOO_BIG = 7,      /* more content than max_message_size */
-  EHLO_END_BARE_NEWLINE = 8, /* content with a bare CR or LF */
-  EHLO_END_LOST = 9,         /* the peer went away: ehlo_server_eof or ehlo_server_lost */
-  EHLO_END_SHUTDOWN =
-      10, /* by the host (ehlo_server_shutdown, an answer of 421, a fatal handler), or the error limit */
-  EHLO_END_TIMED_OUT = 11, /* ehlo_server_timed_out */
-  EHLO_END_FAILED = 12     /* a handler returned EHLO_FAIL_TRANSACTION */
-};
-
-/* What a peer did wrong. */
-enum {
-  EHLO_VIOLATION_EARLY_TALKER = 1,  /* octets before the greeting had been sent (RFC 5321 4.3.1) */
-  EHLO_VIOLATION_EARLY_HELLO = 2,   /* octets behind EHLO before its answer had been sent (RFC 2920 3.1) */
-  EHLO_VIOLATION_BARE_NEWLINE = 3,  /* CR or LF alone in a command line or in content (RFC 5321 2.3.8) */
-  EHLO_VIOLATION_LINE_TOO_LONG = 4, /* a command line over the limit (RFC 5321 4.5.3.1.4) */
-  EHLO_VIOLATION_SYNTAX = 5,        /* a line or an argument outside the grammar */
-  EHLO_VIOLATION_UNKNOWN_VERB = 6,  /* a verb that nobody knows */
-  EHLO_VIOLATION_NOT_OFFERED = 7,   /* a verb that is known but not offered */
-  EHLO_VIOLATION_SEQUENCE = 8,      /* a command out of order */
-  EHLO_VIOLATION_NON_ASCII = 9,     /* octets above 127 where no extension allows them */
-  EHLO_VIOLATION_PARAMETER = 10,    /* a parameter that is unknown, repeated, or has a bad value */
-  EHLO_VIOLATION_TOO_MANY_RECIPIENTS = 11,
-  EHLO_VIOLATION_TOO_BIG = 12, /* declared or real content over max_message_size */
-  EHLO_VIOLATION_TOO_MANY_ERRORS = 13,
-  EHLO_VIOLATION_SPACE_AFTER_COLON = 14, /* see allow_space_after_colon; so are the next four, in their order */
-  EHLO_VIOLATION_BARE_ADDRESS = 15,
-  EHLO_VIOLATION_EXTRA_SPACES = 16,
-  EHLO_VIOLATION_UNDERSCORE = 17,
-  EHLO_VIOLATION_HELLO_NAME = 18,
-  EHLO_VIOLATION_CONTROL = 19 /* a control character in a command line (RFC 5321 4.1.2) */
-};
-
-/* BODY= of MAIL. */
-enum {
-  EHLO_BODY_NONE = 0, /* not said */
-  EHLO_BODY_7BIT = 1,
-  EHLO_BODY_8BITMIME = 2
-};
-
 /* COMMAND: a command line has arrived, before anything is made of it. Does not ask. */
 typedef struct ehlo_event_command {
   uint32_t verb;  /* EHLO_VERB_ */
@@ -346,26 +299,12 @@ typedef struct ehlo_event {
   ehlo_event_union as;
 } ehlo_event;
 
-/* What a handler returns. Anything else than these two is fatal: 421 is queued, the session wants to be closed, no more
- * events come, and every further call that could give one returns EHLO_ERR_HOST. */
-enum {
-  EHLO_HANDLED = 0,
-  /* The handler could not do its work. The open transaction is lost: its content is drained, what is asked within it is
-   * answered 451, and it ENDs with EHLO_END_FAILED when the peer ends it; the session goes on. Outside a
-   * transaction what was asked gets 451, CONNECT 421. The answer that the handler may have given stands if it is a
-   * refusal. */
-  EHLO_FAIL_TRANSACTION = 1
-};
-
 /* The event callback. `user` is what was given at init. All calls on this session are allowed inside it but those that
  * call back themselves (they return EHLO_ERR_REENTRANT). */
 typedef int ehlo_server_event_fn(ehlo_server *server, const ehlo_event *event, void *user);
 
-/* The name of an event for logs ("RCPT"), and of a violation and an end reason ("bare newline"). Static; "?" for none.
- */
+/* The name of an event for logs ("RCPT"). Static; "?" for none. */
 EHLO_API const char *ehlo_event_name(uint32_t type);
-EHLO_API const char *ehlo_violation_name(uint32_t kind);
-EHLO_API const char *ehlo_end_name(uint32_t reason);
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
@@ -425,16 +364,8 @@ EHLO_API const void *ehlo_server_output(ehlo_server *server, size_t *size);
  * fires. */
 EHLO_API void ehlo_server_sent(ehlo_server *server, size_t size);
 
-/* What the session is waiting for: a sum of these. Pure. READ is shown while an answer is awaited too, so that the host
- * notices when the peer leaves; what it reads then may have to wait, and READ goes until it was taken. */
-enum {
-  EHLO_WANT_READ = 1,     /* octets from the peer */
-  EHLO_WANT_WRITE = 2,    /* output is there to be sent */
-  EHLO_WANT_FEED = 4,     /* ehlo_server_feed is to be called now, with held octets or none, before more is read */
-  EHLO_WANT_DECISION = 8, /* a deferred ticket holds things up or is out */
-  EHLO_WANT_TURN = 32,    /* the roles are reversed: once all is written start the other machine on this connection */
-  EHLO_WANT_CLOSE = 64    /* the session is over: write what is left and close */
-};
+/* What the session is waiting for: a sum of EHLO_WANT_. Pure. READ is shown while an answer is awaited too, so that the
+ * host notices when the peer leaves; what it reads then may have to wait, and READ goes until it was taken. */
 EHLO_API uint32_t ehlo_server_want(const ehlo_server *server);
 
 /* The peer will send no more (a half-close); to be called after all held input was fed, and the last call that brings

@@ -30,6 +30,11 @@ const char *ehlo_strerror(int error)
   case EHLO_ERR_BUFFER: return "the buffer is too small";
   case EHLO_ERR_BARE_NEWLINE: return "a CR or LF that is not part of a CRLF";
   case EHLO_ERR_HOST: return "the event callback ended the session";
+  case EHLO_ERR_NOT_OFFERED: return "the server has not offered this";
+  case EHLO_ERR_8BITMIME: return "octets above 127 where 8BITMIME was not agreed on";
+  case EHLO_ERR_SMTPUTF8: return "UTF-8 in an address where SMTPUTF8 was not agreed on";
+  case EHLO_ERR_SIZE: return "the message is larger than the server takes";
+  case EHLO_ERR_REFUSED: return "the transaction has failed already";
   default: return "unknown error";
   }
 }

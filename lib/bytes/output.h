@@ -36,4 +36,7 @@ static inline void output_wrote(struct output *output, size_t count)
  * that moving costs no more than taking did. */
 void ehlo_output_took(struct output *output, unsigned char *buffer, size_t count);
 
+/* Moves what waits to the front of the buffer. */
+void ehlo_output_compact(struct output *output, unsigned char *buffer);
+
 #endif

@@ -40,6 +40,16 @@ int ehlo_parse_reply_line(ehlo_span line, ehlo_reply_line *reply)
   return EHLO_OK;
 }
 
+int ehlo_reply_is_temporary(uint32_t code)
+{
+  return code / 100 == 4;
+}
+
+int ehlo_reply_is_permanent(uint32_t code)
+{
+  return code / 100 == 5;
+}
+
 /* subject = 1*3digit, without leading zeros; detail is the same (RFC 2034 4). Behind it, or NULL. */
 static const unsigned char *subcode(const unsigned char *at, const unsigned char *end, uint16_t *number)
 {

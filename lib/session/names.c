@@ -1,4 +1,5 @@
 /* names.c: events, violations and reasons in words. Floor: session. */
+#include "ehlo/client.h"
 #include "ehlo/server.h"
 
 const char *ehlo_event_name(uint32_t type)
@@ -26,6 +27,19 @@ const char *ehlo_event_name(uint32_t type)
   }
 }
 
+const char *ehlo_client_event_name(uint32_t type)
+{
+  switch (type) {
+  case EHLO_CLIENT_EVENT_LINE: return "LINE";
+  case EHLO_CLIENT_EVENT_REPLY: return "REPLY";
+  case EHLO_CLIENT_EVENT_HELLO: return "HELLO";
+  case EHLO_CLIENT_EVENT_CONTENT: return "CONTENT";
+  case EHLO_CLIENT_EVENT_END: return "END";
+  case EHLO_CLIENT_EVENT_VIOLATION: return "VIOLATION";
+  default: return "?";
+  }
+}
+
 const char *ehlo_violation_name(uint32_t kind)
 {
   switch (kind) {
@@ -48,6 +62,10 @@ const char *ehlo_violation_name(uint32_t kind)
   case EHLO_VIOLATION_UNDERSCORE: return "underscore";
   case EHLO_VIOLATION_HELLO_NAME: return "hello name";
   case EHLO_VIOLATION_CONTROL: return "control character";
+  case EHLO_VIOLATION_UNSOLICITED: return "unsolicited reply";
+  case EHLO_VIOLATION_REPLY_CODE: return "wrong reply code";
+  case EHLO_VIOLATION_REPLY_MISMATCH: return "reply code changed";
+  case EHLO_VIOLATION_REPLY_TOO_LONG: return "reply too long";
   default: return "?";
   }
 }

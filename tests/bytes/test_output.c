@@ -89,13 +89,32 @@ static void test_room_comes_back(void **state)
   assert_int_equal(output_room(&output), 16);
 }
 
+/* Compacted, all room that there is lies at the tail, and what waits is the same. */
+static void test_compact(void **state)
+{
+  struct output output = {16, 0, 0};
+  unsigned char buffer[16];
+  (void)state;
+  for (unsigned char i = 0; i < 16; i++) {
+    write_octet(&output, buffer, i);
+  }
+  ehlo_output_took(&output, buffer, 3);
+  ehlo_output_compact(&output, buffer);
+  assert_int_equal(output_waiting(&output), 13);
+  assert_int_equal(output_room(&output), 3);
+  for (unsigned char i = 0; i < 13; i++) {
+    assert_int_equal(buffer[output.head + i], 3 + i);
+  }
+  ehlo_output_took(&output, buffer, 13);
+  ehlo_output_compact(&output, buffer);
+  assert_int_equal(output_room(&output), 16);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_empty),
-      cmocka_unit_test(test_order),
-      cmocka_unit_test(test_shown_stays),
-      cmocka_unit_test(test_room_comes_back),
+      cmocka_unit_test(test_empty),   cmocka_unit_test(test_order),           cmocka_unit_test(test_shown_stays),
+      cmocka_unit_test(test_compact), cmocka_unit_test(test_room_comes_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

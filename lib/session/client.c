@@ -1,0 +1,475 @@
+/* client.c: the sending machine: feed, output, and every change of state. Floor: session. */
+#include "client.h"
+
+#include "../bytes/scan.h"
+
+static const ehlo_enhanced no_enhanced;
+
+/* ---- what everything goes through ---- */
+
+static void drop_output(ehlo_client *client)
+{
+  client->output.head = client->output.tail = 0;
+  client->released_to = client->sent;
+}
+
+void ehlo_client_enter(ehlo_client *client, enum client_state state)
+{
+  client->state = (uint8_t)state;
+  if (state == CLIENT_CLOSED) {
+    drop_output(client); /* nothing that waits may follow, least of all the rest of a message */
+  }
+}
+
+void ehlo_client_emit(ehlo_client *client, const ehlo_client_event *event)
+{
+  if (!client->fatal && client->on_event(client, event, client->user) != EHLO_HANDLED) {
+    client->fatal = 1;
+    ehlo_client_enter(client, CLIENT_CLOSED);
+  }
+}
+
+void ehlo_client_end(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_enhanced enhanced,
+                     ehlo_client_event *event)
+{
+  if (client->results_good > 0 && reason != EHLO_END_ACCEPTED) {
+    reason = EHLO_END_MIXED; /* what some recipients were promised holds, however the session ends (RFC 2033 5) */
+  }
+  event->type = EHLO_CLIENT_EVENT_END;
+  event->tag = client->mail_tag;
+  event->as.end = (ehlo_client_event_end){reason, client->recipients, code, 0, enhanced};
+  client->open = 0;
+  client->results_good = 0;
+}
+
+void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_enhanced enhanced)
+{
+  ehlo_client_event event;
+  ehlo_client_enter(client, CLIENT_CLOSED);
+  if (client->open) {
+    ehlo_client_end(client, reason, code, enhanced, &event);
+    ehlo_client_emit(client, &event);
+  }
+  for (uint32_t i = 0; i < client->count; i++) {
+    const struct command *command = client_command(client, i);
+    if (opens_transaction(command->verb)) {
+      event.type = EHLO_CLIENT_EVENT_END;
+      event.tag = command->tag;
+      event.as.end = (ehlo_client_event_end){reason, 0, code, 0, enhanced};
+      ehlo_client_emit(client, &event);
+    }
+  }
+  client->count = client->released = 0;
+}
+
+/* ---- the queue ---- */
+
+void ehlo_client_release(ehlo_client *client)
+{
+  if (client->state != CLIENT_OPEN && client->state != CLIENT_REFUSED) {
+    return;
+  }
+  for (; client->released < client->count; client->released++) {
+    const struct command *command = client_command(client, client->released);
+    if (client->released > 0) {
+      uint32_t before = client_command(client, client->released - 1)->verb;
+      if (!client_offers(client, EHLO_EXT_PIPELINING) || ehlo_commands[before].group == GROUP_LAST ||
+          (command->verb == EHLO_VERB_DATA && client->hold_data)) {
+        return;
+      }
+    }
+    client->released_to = command->end;
+  }
+}
+
+void ehlo_client_make_room(ehlo_client *client)
+{
+  ehlo_output_compact(&client->output, client_part(client, client->output_at));
+}
+
+void ehlo_client_queue(ehlo_client *client, uint32_t verb, uint64_t tag, size_t length)
+{
+  output_wrote(&client->output, length);
+  struct command *command = client_command(client, client->count++);
+  command->tag = tag;
+  command->verb = verb;
+  command->end = client->sent + (uint32_t)output_waiting(&client->output);
+  client->mails_ahead += opens_transaction(verb) ? 1 : 0;
+  ehlo_client_release(client);
+}
+
+void ehlo_client_drop(ehlo_client *client)
+{
+  client->count = client->released;
+  client->output.tail = client->output.head + (client->released_to - client->sent);
+}
+
+/* Takes the command at the front off the queue. */
+static struct command pop(ehlo_client *client)
+{
+  struct command command = *client_command(client, 0);
+  client->first = client->first + 1 == client->max_commands ? 0 : client->first + 1;
+  client->count--;
+  client->released--;
+  client->mails_ahead -= opens_transaction(command.verb) ? 1 : 0;
+  return command;
+}
+
+/* ---- replies ---- */
+
+/* What the next reply answers: by counting alone (RFC 2920 3.1). A command that has not been sent cannot be answered.
+ */
+static uint32_t expected_verb(const ehlo_client *client)
+{
+  if (client->state == CLIENT_GREETING) {
+    return EHLO_VERB_CONNECT;
+  }
+  if (client->released == 0) {
+    return EHLO_VERB_NONE;
+  }
+  const struct command *front = client_command(client, 0);
+  return client->sent - front->end < UINT32_MAX / 2 ? front->verb : (uint32_t)EHLO_VERB_NONE;
+}
+
+/* The server broke the protocol. */
+static void violate(ehlo_client *client, uint32_t kind, ehlo_span octets)
+{
+  ehlo_client_event event = {.type = EHLO_CLIENT_EVENT_VIOLATION};
+  uint32_t verb = client->reply_code == 0 ? expected_verb(client) : client->reply_verb;
+  event.as.violation = (ehlo_client_event_violation){kind, verb, octets};
+  client->violation = (uint8_t)kind;
+  ehlo_client_enter(client, CLIENT_CLOSED);
+  ehlo_client_emit(client, &event);
+  ehlo_client_close(client, EHLO_END_FAILED, 451, no_enhanced);
+}
+
+/* Does the first digit answer the command? RFC 821 4.4: DATA wants 3yz, everything else 2yz; 4yz and 5yz say no to all.
+ */
+static int digit_answers(uint32_t verb, uint32_t digit)
+{
+  return digit >= 4 || (digit == 3) == (verb == EHLO_VERB_DATA);
+}
+
+/* The greeting: the session is open, or it is refused (RFC 5321 3.1), and what was called for an open one is void. */
+static void greeted(ehlo_client *client, uint32_t code)
+{
+  if (code < 400) {
+    ehlo_client_enter(client, CLIENT_OPEN);
+  } else {
+    ehlo_client_drop(client);
+    ehlo_client_enter(client, CLIENT_REFUSED);
+    client->call = CALL_OPEN;
+  }
+}
+
+/* Closes the session with the reply that says so. */
+static void closed_by_reply(ehlo_client *client, const ehlo_client_event *event)
+{
+  ehlo_client_enter(client, CLIENT_CLOSED);
+  ehlo_client_emit(client, event);
+  ehlo_client_close(client, EHLO_END_SHUTDOWN, 421, event->as.reply.enhanced);
+}
+
+/* A reply is complete. */
+static void complete(ehlo_client *client, ehlo_client_event *event)
+{
+  ehlo_client_event_reply *reply = &event->as.reply;
+  ehlo_client_event next;
+  next.type = 0;
+  client->epoch++;
+  client->reply_code = 0;
+  if (reply->code == 421) {
+    closed_by_reply(client, event);
+    return;
+  }
+  if (reply->verb == EHLO_VERB_CONNECT) {
+    greeted(client, reply->code);
+  } else if (reply->verb == EHLO_VERB_RESULT && client->results + 1 < client->recipients) {
+    ehlo_client_verdict(client, reply->code, reply->enhanced, &next);
+  } else {
+    struct command command = pop(client);
+    reply->fallback = (uint32_t)ehlo_client_proceed(client, &command, reply->code, reply->enhanced, &next);
+  }
+  ehlo_client_release(client);
+  ehlo_client_emit(client, event);
+  if (next.type == EHLO_CLIENT_EVENT_HELLO && client->open) {
+    ehlo_client_event end;
+    ehlo_client_end(client, EHLO_END_SUPERSEDED, 0, no_enhanced, &end);
+    ehlo_client_emit(client, &end);
+  }
+  if (next.type != 0) {
+    ehlo_client_emit(client, &next);
+  }
+}
+
+/* Fills in which command a line answers. */
+static void name_command(const ehlo_client *client, ehlo_client_event *event)
+{
+  ehlo_client_event_reply *reply = &event->as.reply;
+  reply->verb = client->reply_verb;
+  reply->ordinal = 0;
+  if (reply->verb == EHLO_VERB_CONNECT || reply->verb == EHLO_VERB_NONE) {
+    event->tag = 0;
+  } else if (reply->verb == EHLO_VERB_RESULT) {
+    const struct recipient *recipient = client_recipient(client, client->results);
+    event->tag = recipient->tag;
+    reply->ordinal = recipient->ordinal;
+  } else {
+    event->tag = client_command(client, 0)->tag;
+    reply->ordinal = reply->verb == EHLO_VERB_RCPT ? client->rcpts : 0;
+  }
+}
+
+static int is_hello(uint32_t verb)
+{
+  return verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO || verb == EHLO_VERB_LHLO;
+}
+
+/* Takes the text of a line: the enhanced code off its front, or what it says about extensions. */
+static void read_text(ehlo_client *client, ehlo_client_event_reply *reply, ehlo_span text)
+{
+  reply->text = text;
+  reply->enhanced = no_enhanced;
+  if (is_hello(reply->verb) || reply->verb == EHLO_VERB_CONNECT) {
+    if (reply->number > 1 && reply->code < 300) {
+      ehlo_client_capability(client, text);
+    }
+  } else if (client_offers(client, EHLO_EXT_ENHANCEDSTATUSCODES)) {
+    ehlo_enhanced enhanced;
+    size_t used;
+    if (ehlo_parse_enhanced(text, &enhanced, &used) == EHLO_OK && enhanced.status_class == reply->code / 100) {
+      reply->enhanced = enhanced;
+      reply->text = span_from(text, used);
+    }
+  }
+}
+
+/* The first line of a reply: what it answers, and whether it can. Returns 0, or EHLO_VIOLATION_. */
+static uint32_t begin_reply(ehlo_client *client, uint32_t code)
+{
+  client->reply_verb = expected_verb(client);
+  if (code != 421 && client->reply_verb == EHLO_VERB_NONE) {
+    return EHLO_VIOLATION_UNSOLICITED;
+  }
+  if (!digit_answers(client->reply_verb, code / 100)) {
+    return EHLO_VIOLATION_REPLY_CODE;
+  }
+  client->reply_code = code;
+  client->reply_lines = 0;
+  client->reply_octets = 0;
+  client->next_offered = 0;
+  client->next_size_limit = 0;
+  return 0;
+}
+
+static void reply_line(ehlo_client *client, ehlo_span line)
+{
+  ehlo_reply_line parsed;
+  uint32_t wrong = 0;
+  if (ehlo_parse_reply_line(line, &parsed) != EHLO_OK) {
+    wrong = EHLO_VIOLATION_SYNTAX;
+  } else if (client->reply_code == 0) {
+    wrong = begin_reply(client, parsed.code);
+  } else if (parsed.code != client->reply_code) {
+    wrong = EHLO_VIOLATION_REPLY_MISMATCH;
+  }
+  if (wrong == 0) {
+    client->reply_octets += line.len + 2;
+    wrong = ++client->reply_lines > client->max_reply_lines || client->reply_octets > client->max_reply_size
+                ? EHLO_VIOLATION_REPLY_TOO_LONG
+                : 0U;
+  }
+  if (wrong != 0) {
+    violate(client, wrong, line);
+    return;
+  }
+  ehlo_client_event event;
+  event.type = parsed.last ? EHLO_CLIENT_EVENT_REPLY : EHLO_CLIENT_EVENT_LINE;
+  event.as.reply.code = parsed.code;
+  event.as.reply.number = client->reply_lines;
+  event.as.reply.fallback = 0;
+  event.as.reply.line = line;
+  name_command(client, &event);
+  read_text(client, &event.as.reply, parsed.text);
+  if (parsed.last) {
+    complete(client, &event);
+  } else {
+    ehlo_client_emit(client, &event);
+  }
+}
+
+/* ---- feed ---- */
+
+/* Takes what is there of a line, and deals with it if it is whole. A line that can be no reply any more is not waited
+ * for. Returns how many octets it took. */
+static size_t feed_line(ehlo_client *client, const unsigned char *data, size_t size)
+{
+  ehlo_span line;
+  unsigned seen;
+  size_t taken;
+  unsigned char *buffer = client_part(client, client->line_at);
+  int result = ehlo_line_take(&client->line, buffer, client->max_reply_line, data, size, &taken, &line, &seen);
+  if (result == LINE_READY) {
+    reply_line(client, line);
+    ehlo_line_done(&client->line);
+  } else if (client->line.fault != 0) {
+    violate(client, client->line.fault == LINE_TOO_LONG ? EHLO_VIOLATION_LINE_TOO_LONG : EHLO_VIOLATION_BARE_NEWLINE,
+            span_of(buffer, client->line.used));
+  }
+  return taken;
+}
+
+int ehlo_client_enter_call(ehlo_client *client)
+{
+  if (client == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (client->busy) {
+    return EHLO_ERR_REENTRANT;
+  }
+  if (client->fatal) {
+    return EHLO_ERR_HOST;
+  }
+  client->busy = 1;
+  return EHLO_OK;
+}
+
+int ehlo_client_leave_call(ehlo_client *client)
+{
+  client->busy = 0;
+  return client->fatal ? EHLO_ERR_HOST : EHLO_OK;
+}
+
+int ehlo_client_feed(ehlo_client *client, const void *data, size_t size, size_t *consumed)
+{
+  if (consumed == NULL || (data == NULL && size > 0)) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *consumed = 0;
+  int result = ehlo_client_enter_call(client);
+  if (result != EHLO_OK) {
+    *consumed = result == EHLO_ERR_HOST ? size : 0;
+    return result;
+  }
+  const unsigned char *octets = data;
+  size_t at = 0;
+  while (at < size && client->state < CLIENT_TURN) {
+    at += feed_line(client, octets + at, size - at);
+  }
+  *consumed = client->state == CLIENT_CLOSED ? size : at;
+  return ehlo_client_leave_call(client);
+}
+
+static int over(ehlo_client *client, uint32_t reason)
+{
+  int result = ehlo_client_enter_call(client);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  if (client->state != CLIENT_CLOSED) {
+    ehlo_client_close(client, reason, 451, no_enhanced);
+  }
+  return ehlo_client_leave_call(client);
+}
+
+int ehlo_client_eof(ehlo_client *client)
+{
+  return over(client, EHLO_END_LOST);
+}
+
+int ehlo_client_timed_out(ehlo_client *client)
+{
+  return over(client, EHLO_END_TIMED_OUT);
+}
+
+/* ---- output ---- */
+
+const void *ehlo_client_output(ehlo_client *client, size_t *size)
+{
+  if (size == NULL) {
+    return NULL;
+  }
+  *size = client == NULL ? 0 : client->released_to - client->sent;
+  return *size == 0 ? NULL : client_part(client, client->output_at) + client->output.head;
+}
+
+void ehlo_client_sent(ehlo_client *client, size_t size)
+{
+  size_t waiting;
+  (void)ehlo_client_output(client, &waiting);
+  if (waiting == 0 || size == 0) {
+    return;
+  }
+  size_t count = size < waiting ? size : waiting;
+  client->sent += (uint32_t)count;
+  client->epoch++;
+  ehlo_output_took(&client->output, client_part(client, client->output_at), count);
+}
+
+uint32_t ehlo_client_want(const ehlo_client *client)
+{
+  if (client == NULL) {
+    return 0;
+  }
+  if (client->state == CLIENT_CLOSED) {
+    return EHLO_WANT_CLOSE;
+  }
+  if (client->state == CLIENT_TURN) {
+    return EHLO_WANT_TURN;
+  }
+  uint32_t want = EHLO_WANT_READ;
+  want |= client->released_to != client->sent ? EHLO_WANT_WRITE : 0U;
+  return want | (client->call == CALL_CONTENT ? EHLO_WANT_CONTENT : 0U);
+}
+
+uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
+{
+  if (epoch != NULL) {
+    *epoch = client == NULL ? 0 : client->epoch;
+  }
+  if (client == NULL || client->state >= CLIENT_TURN) {
+    return 0;
+  }
+  if (client->call == CALL_CONTENT) {
+    return client->gathered || client->released_to != client->sent ? client->content_timeout : 0;
+  }
+  if (client->state == CLIENT_GREETING) {
+    return client->greeting_timeout;
+  }
+  if (client->count == 0) {
+    return 0;
+  }
+  switch (client_command(client, 0)->verb) {
+  case EHLO_VERB_DATA: return client->data_timeout;
+  case EHLO_VERB_MESSAGE:
+  case EHLO_VERB_RESULT: return client->released_to != client->sent ? client->content_timeout : client->verdict_timeout;
+  default: return client->command_timeout;
+  }
+}
+
+/* ---- getters ---- */
+
+int ehlo_client_offers(const ehlo_client *client, uint32_t extension)
+{
+  return client != NULL && extension < EHLO_EXT_COUNT && client_offers(client, extension);
+}
+
+uint64_t ehlo_client_size_limit(const ehlo_client *client)
+{
+  return client == NULL ? 0 : client->size_limit;
+}
+
+uint32_t ehlo_client_hello_verb(const ehlo_client *client)
+{
+  return client == NULL ? (uint32_t)EHLO_VERB_NONE : client->hello_verb;
+}
+
+uint32_t ehlo_client_pending(const ehlo_client *client)
+{
+  return client == NULL ? 0 : client->count;
+}
+
+uint32_t ehlo_client_violation(const ehlo_client *client)
+{
+  return client == NULL ? 0 : client->violation;
+}

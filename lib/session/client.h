@@ -1,0 +1,240 @@
+/* client.h: the sending machine, inside. Floor: session.
+ *
+ * One struct, four files: client_config.c (how a session is made), client.c (feed, output, and every change of state),
+ * client_commands.c (a function for each command, and what follows from its reply), client_content.c (DATA out).
+ *
+ * How it works. There are two sides, and the queue of commands between them.
+ *
+ * The calling side (`call`) knows what the host may call next. A call writes its line at the tail of the output and a
+ * `struct command` at the end of the queue. `release` then decides how far the output may be seen: a command is
+ * released when what stands before it in the queue lets it into the same group (RFC 2920 3.1), or has been answered.
+ *
+ * The replying side (`state`, and the transaction under "replies") knows what the server has answered. A reply belongs
+ * to the command at the front of the queue, provided that its octets have been sent. What follows from a reply changes
+ * the state first; then the host hears of it, and may call what that state allows.
+ *
+ * So several transactions can be on their way at once, called but not answered; the replying side sees them one by one.
+ *
+ * Octets of output are counted from the begin of the session, modulo 2^32: `sent`, `released_to`, and the end of each
+ * command in the queue are such counts, and tell the same whatever moves inside the buffer.
+ */
+#ifndef EHLO_SESSION_CLIENT_H
+#define EHLO_SESSION_CLIENT_H
+
+#include "ehlo/client.h"
+
+#include "../bytes/buffer.h"
+#include "../bytes/line.h"
+#include "../bytes/output.h"
+#include "../grammar/table.h"
+#include "../mechanism/capability.h"
+#include "../mechanism/dot.h"
+
+/* The session, as the server's replies have it. */
+enum client_state {
+  CLIENT_GREETING, /* the greeting is awaited */
+  CLIENT_REFUSED,  /* greeted with 4yz or 5yz: only QUIT is left */
+  CLIENT_OPEN,     /* greeted */
+  CLIENT_TURN,     /* TURN was accepted */
+  CLIENT_CLOSED    /* over */
+};
+
+/* What the host may call. */
+enum client_call {
+  CALL_OPEN,    /* before the hello */
+  CALL_WAIT,    /* a hello, QUIT or TURN is out: nothing */
+  CALL_IDLE,    /* no transaction */
+  CALL_MAIL,    /* in a transaction */
+  CALL_REFUSED, /* the same, but its MAIL was refused */
+  CALL_DATA,    /* DATA is out: nothing */
+  CALL_CONTENT  /* content */
+};
+
+/* A command in the queue. */
+struct command {
+  uint64_t tag;
+  uint32_t end; /* of its line, in octets of output */
+  uint32_t verb;
+};
+
+/* LMTP: a recipient whose verdict is to come. */
+struct recipient {
+  uint64_t tag;
+  uint32_t ordinal;
+};
+
+/* The session. Lies at the start of the host's block; offsets lead to the rest of it. */
+struct ehlo_client {
+  uint64_t version; /* CLIENT_VERSION: how attach knows it */
+  ehlo_client_event_fn *on_event;
+  void *user;
+  size_t block; /* octets of the whole block */
+
+  /* What the config said. */
+  uint32_t hostname_at;
+  uint32_t hostname_len;
+  uint32_t commands_at;
+  uint32_t recipients_at;
+  uint32_t line_at;
+  uint32_t output_at;
+  uint32_t max_commands;
+  uint32_t max_recipients;
+  uint32_t max_reply_line;
+  uint32_t max_reply_lines;
+  uint32_t max_reply_size;
+  uint32_t greeting_timeout;
+  uint32_t command_timeout;
+  uint32_t data_timeout;
+  uint32_t content_timeout;
+  uint32_t verdict_timeout;
+  ehlo_capabilities use;
+  uint8_t protocol;
+  uint8_t no_helo;
+  uint8_t hold_data;
+  uint8_t pass_parameters;
+  uint8_t convert_lf;
+
+  /* The session. */
+  uint8_t state;      /* CLIENT_ */
+  uint8_t call;       /* CALL_ */
+  uint8_t before;     /* CALL_ before the hello or TURN that is out */
+  uint8_t busy;       /* a call that may call back is running */
+  uint8_t fatal;      /* the host ended it: EHLO_ERR_HOST from now on */
+  uint8_t hello_verb; /* of the accepted hello */
+  uint8_t violation;  /* EHLO_VIOLATION_ that ended it, else 0 */
+  ehlo_capabilities offered;
+  uint64_t size_limit; /* of SIZE, 0 for none */
+  uint64_t epoch;
+
+  /* The queue of commands: a ring. */
+  uint32_t first;
+  uint32_t count;
+  uint32_t released;    /* how many of them the host may send */
+  uint32_t released_to; /* the end of the last of those, in octets of output */
+  uint32_t sent;        /* octets of output */
+
+  /* The transaction that is being called. */
+  uint8_t call_8bit;    /* BODY=8BITMIME */
+  uint8_t call_utf8;    /* SMTPUTF8 */
+  uint8_t gathered;     /* the last content went past the output */
+  int8_t broken;        /* EHLO_ERR_ that its content has come to, else 0 */
+  uint32_t call_rcpts;  /* RCPTs called */
+  uint32_t mails_ahead; /* MAILs in the queue */
+
+  /* Replies: the one that is being read, */
+  uint32_t reply_code; /* 0 between replies */
+  uint32_t reply_verb;
+  uint32_t reply_lines;
+  uint64_t reply_octets;
+  ehlo_capabilities next_offered; /* of the EHLO answer that is being read */
+  uint64_t next_size_limit;
+
+  /* and the transaction that they have come to: behind the reply to its MAIL, until its END. */
+  uint8_t open;   /* there is one */
+  uint8_t doomed; /* its MAIL was refused */
+  ehlo_enhanced enhanced;
+  uint32_t code; /* that refused its MAIL */
+  uint64_t mail_tag;
+  uint64_t data_tag;
+  uint32_t doomed_left; /* doomed: RCPTs and DATA in the queue */
+  uint32_t rcpts;       /* RCPTs answered */
+  uint32_t recipients;  /* accepted */
+  uint32_t results;     /* verdicts given */
+  uint32_t results_good;
+
+  ehlo_dot dot; /* its kernel is known from init on */
+  struct line line;
+  struct output output;
+};
+
+/* Changes when the struct or the meaning of a field does, and with the kind of machine. */
+#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 1 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
+
+/* ---- the parts of the block ---- */
+
+static inline unsigned char *client_part(const ehlo_client *client, uint32_t at)
+{
+  return (unsigned char *)(uintptr_t)client + at;
+}
+
+/* The command at `index` of the queue. */
+static inline struct command *client_command(const ehlo_client *client, uint32_t index)
+{
+  uint32_t at = client->first + index;
+  at -= at >= client->max_commands ? client->max_commands : 0;
+  return (struct command *)(void *)client_part(client, client->commands_at) + at;
+}
+
+static inline struct recipient *client_recipient(const ehlo_client *client, uint32_t index)
+{
+  return (struct recipient *)(void *)client_part(client, client->recipients_at) + index;
+}
+
+static inline int client_offers(const ehlo_client *client, uint32_t extension)
+{
+  return capability_has(client->offered, extension);
+}
+
+static inline int client_is_lmtp(const ehlo_client *client)
+{
+  return client->protocol == EHLO_PROTOCOL_LMTP;
+}
+
+/* Is it one of the verbs that open a transaction? */
+static inline int opens_transaction(uint32_t verb)
+{
+  return verb >= EHLO_VERB_MAIL && verb <= EHLO_VERB_SAML;
+}
+
+/* ---- client.c ---- */
+
+/* Calls the host. The one place that does. If the host ended the session, the state is CLIENT_CLOSED on return, and
+ * nothing is called any more. */
+void ehlo_client_emit(ehlo_client *client, const ehlo_client_event *event);
+
+/* Changes the state. The one place that does. */
+void ehlo_client_enter(ehlo_client *client, enum client_state state);
+
+/* Makes room at the tail of the output, if it can. Moves what the host was shown. */
+void ehlo_client_make_room(ehlo_client *client);
+
+/* `length` octets were written at the tail of the output: a whole command. Queues it, and releases it if it may go. */
+void ehlo_client_queue(ehlo_client *client, uint32_t verb, uint64_t tag, size_t length);
+
+/* Releases what may go. */
+void ehlo_client_release(ehlo_client *client);
+
+/* Lets go of all commands that are not released. */
+void ehlo_client_drop(ehlo_client *client);
+
+/* Closes the transaction of the replying side and makes its END. */
+void ehlo_client_end(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_enhanced enhanced,
+                     ehlo_client_event *event);
+
+/* May a call that calls back run now? Returns EHLO_OK, or what the call is to return. */
+int ehlo_client_enter_call(ehlo_client *client);
+int ehlo_client_leave_call(ehlo_client *client);
+
+/* The session is over, unless it is already: every transaction that was called and has not ENDed does so. */
+void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_enhanced enhanced);
+
+/* ---- client_commands.c ---- */
+
+/* A line of the answer to EHLO or LHLO, behind the first. */
+void ehlo_client_capability(ehlo_client *client, ehlo_span text);
+
+/* `command`, off the queue by now, has been answered: what follows from it for the session. `event` becomes what is to
+ * be told behind the REPLY; its type stays 0 if there is nothing. Returns 1 if HELO was queued because EHLO was not
+ * understood. */
+int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
+                        ehlo_client_event *event);
+
+/* ---- client_content.c ---- */
+
+/* 354: content begins, or if nobody is to get it ends at once. As ehlo_client_proceed. */
+void ehlo_client_content_begin(ehlo_client *client, const struct command *command, ehlo_client_event *event);
+
+/* A verdict came. As ehlo_client_proceed. */
+void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event);
+
+#endif

@@ -1,0 +1,209 @@
+/* client_content.c: DATA out, and its verdicts. Floor: session. */
+#include "client.h"
+
+#include "../bytes/word.h"
+
+#include <string.h>
+
+/* How many spans one piece can become before more are asked for. */
+enum { BODY_SPANS = 64 };
+
+/* The most that ends content: a CR that was withheld, CRLF, the dot line. */
+enum { END_OCTETS = 6 };
+
+/* Puts what ends the content into the output, which has room for it, and what waits for the verdict into the queue. */
+static void end_content(ehlo_client *client, uint64_t tag, const ehlo_span *spans, size_t count)
+{
+  size_t length = 0;
+  unsigned char *to = client_part(client, client->output_at) + client->output.tail;
+  for (size_t i = 0; i < count; i++) {
+    memcpy(to + length, spans[i].ptr, spans[i].len);
+    length += spans[i].len;
+  }
+  client->call = CALL_IDLE;
+  client->epoch++;
+  if (client_is_lmtp(client) && client->recipients == 0) {
+    output_wrote(&client->output, length); /* nobody has a verdict to get (RFC 2033 4.2) */
+    client->released_to += (uint32_t)length;
+    return;
+  }
+  ehlo_client_queue(client, client_is_lmtp(client) ? EHLO_VERB_RESULT : EHLO_VERB_MESSAGE, tag, length);
+}
+
+void ehlo_client_content_begin(ehlo_client *client, const struct command *command, ehlo_client_event *event)
+{
+  ehlo_dot_begin(&client->dot, client->convert_lf ? EHLO_DOT_CONVERT_LF : 0, client->dot.kernel);
+  client->broken = 0;
+  client->gathered = 0;
+  client->data_tag = command->tag;
+  if (client->recipients > 0) {
+    client->call = CALL_CONTENT;
+    event->type = EHLO_CLIENT_EVENT_CONTENT;
+    event->tag = command->tag;
+    event->as.content.recipients = client->recipients;
+    return;
+  }
+  /* The server goes on although it refused every recipient: the content is ended empty (RFC 2920 3.1). */
+  static const ehlo_enhanced none;
+  ehlo_span spans[4];
+  size_t count;
+  (void)ehlo_dot_encode_end(&client->dot, spans, &count);
+  end_content(client, command->tag, spans, count);
+  if (client->count == 0) {
+    ehlo_client_end(client, EHLO_END_REFUSED, client->doomed ? client->code : 554,
+                    client->doomed ? client->enhanced : none, event);
+  }
+}
+
+void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
+{
+  uint32_t verdicts = client_is_lmtp(client) ? client->recipients : 1;
+  client->results++;
+  client->results_good += code < 300 && client->recipients > 0 ? 1 : 0;
+  if (client->results < verdicts) {
+    return;
+  }
+  if (client->recipients == 0) {
+    /* Nobody got it, whatever the server says. */
+    code = client->doomed ? client->code : code < 400 ? 554 : code;
+    enhanced = client->doomed ? client->enhanced : enhanced;
+  }
+  uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
+  ehlo_client_end(client, reason, code, enhanced, event);
+}
+
+/* Does any octet have its high bit set? */
+static int has_high_bit(const unsigned char *data, size_t size)
+{
+  word all = 0;
+  size_t at = 0;
+  for (; size - at >= WORD_OCTETS; at += WORD_OCTETS) {
+    all |= load_word(data + at);
+  }
+  for (; at < size; at++) {
+    all |= data[at];
+  }
+  return (all & EVERY(0x80)) != 0;
+}
+
+/* Is it the time for content? */
+static int check_content(const ehlo_client *client)
+{
+  if (client->state != CLIENT_OPEN || client->call != CALL_CONTENT) {
+    return EHLO_ERR_STATE;
+  }
+  return client->broken;
+}
+
+/* Encodes a piece of content. Returns EHLO_OK or what broke it, which is kept. */
+static int encode(ehlo_client *client, const unsigned char *data, size_t size, size_t *taken, ehlo_span *spans,
+                  size_t max, size_t *count)
+{
+  int result = ehlo_dot_encode(&client->dot, data, size, taken, spans, max, count);
+  if (!client->call_8bit && has_high_bit(data, *taken)) {
+    result = EHLO_ERR_8BITMIME;
+    *count = 0;
+    *taken = 0;
+  }
+  client->broken = (int8_t)result;
+  return result;
+}
+
+int ehlo_client_body(ehlo_client *client, const void *data, size_t size, size_t *taken)
+{
+  if (client == NULL || taken == NULL || (data == NULL && size > 0)) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *taken = 0;
+  int result = check_content(client);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  ehlo_client_make_room(client);
+  client->gathered = 0;
+  client->epoch++;
+  const unsigned char *octets = data;
+  ehlo_span spans[BODY_SPANS];
+  while (*taken < size && result == EHLO_OK) {
+    /* An octet becomes two at most, behind a CR that was withheld. */
+    size_t room = (output_room(&client->output) - 1) / 2;
+    size_t used;
+    size_t count;
+    size_t left = size - *taken;
+    if (output_room(&client->output) == 0 || room == 0) {
+      break;
+    }
+    result = encode(client, octets + *taken, left < room ? left : room, &used, spans, BODY_SPANS, &count);
+    *taken += used;
+    for (size_t i = 0; i < count; i++) {
+      memcpy(client_part(client, client->output_at) + client->output.tail, spans[i].ptr, spans[i].len);
+      output_wrote(&client->output, spans[i].len);
+      client->released_to += (uint32_t)spans[i].len;
+    }
+  }
+  return result;
+}
+
+int ehlo_client_body_gather(ehlo_client *client, const void *data, size_t size, size_t *taken, ehlo_span *spans,
+                            size_t max, size_t *count)
+{
+  if (client == NULL || taken == NULL || (data == NULL && size > 0) || spans == NULL || max < 8 || count == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *taken = 0;
+  *count = 0;
+  int result = check_content(client);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  if (client->released_to != client->sent) {
+    return EHLO_ERR_SPACE;
+  }
+  client->gathered = 1;
+  client->epoch++;
+  return encode(client, data, size, taken, spans, max, count);
+}
+
+int ehlo_client_body_end(ehlo_client *client)
+{
+  if (client == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  int result = check_content(client);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  ehlo_client_make_room(client);
+  if (output_room(&client->output) < END_OCTETS) {
+    return EHLO_ERR_SPACE;
+  }
+  ehlo_span spans[4];
+  size_t count;
+  result = ehlo_dot_encode_end(&client->dot, spans, &count);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  end_content(client, client->data_tag, spans, count);
+  return EHLO_OK;
+}
+
+int ehlo_client_body_abort(ehlo_client *client)
+{
+  static const ehlo_enhanced none;
+  int result = ehlo_client_enter_call(client);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  if (client->state > CLIENT_OPEN || (client->call != CALL_DATA && client->call != CALL_CONTENT)) {
+    client->busy = 0;
+    return EHLO_ERR_STATE;
+  }
+  if (client->call == CALL_DATA && client->released < client->count) {
+    client->count--;
+    client->output.tail -= (uint32_t)(sizeof "DATA\r\n" - 1);
+    client->call = CALL_MAIL;
+  } else {
+    ehlo_client_close(client, EHLO_END_FAILED, 451, none);
+  }
+  return ehlo_client_leave_call(client);
+}
