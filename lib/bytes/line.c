@@ -1,8 +1,6 @@
 /* line.c: from octets to lines that end in CRLF. Floor: bytes. */
 #include "line.h"
 
-#include "scan.h"
-
 #include <string.h>
 
 /* Drops octets up to and including a CRLF. Returns how many it dropped; line->held tells whether CRLF was found. */
@@ -83,14 +81,9 @@ static int assemble(struct line *line, unsigned char *buffer, size_t limit, cons
 int ehlo_line_take(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size,
                    size_t *taken, ehlo_span *text, unsigned *seen)
 {
-  if (line->used == 0 && !line->after_cr && line->fault == 0 && !line->held) {
-    *seen = 0;
-    size_t end = ehlo_scan_line(data, size, seen);
-    if (size - end >= 2 && data[end] == '\r' && data[end + 1] == '\n' && end <= limit - 2) {
-      *text = span_of(data, end);
-      *taken = end + 2;
-      return LINE_READY;
-    }
+  if (line_lies_whole(line, limit, data, size, text, seen)) {
+    *taken = text->len + 2;
+    return LINE_READY;
   }
   return assemble(line, buffer, limit, data, size, taken, text, seen);
 }

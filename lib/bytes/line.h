@@ -8,6 +8,7 @@
 #ifndef EHLO_BYTES_LINE_H
 #define EHLO_BYTES_LINE_H
 
+#include "scan.h"
 #include "span.h"
 
 enum {
@@ -25,6 +26,26 @@ struct line {
   uint8_t fault;    /* LINE_TOO_LONG or LINE_BARE_NEWLINE: dropping until CRLF */
   uint8_t held;     /* the line (or fault) is complete and waits for ehlo_line_done */
 };
+
+/* Is nothing of a line kept from earlier octets? */
+static inline int line_is_fresh(const struct line *line)
+{
+  return line->used == 0 && (line->after_cr | line->fault | line->held) == 0;
+}
+
+/* Does a fresh line of up to `limit` octets, CRLF included, lie whole at the front of data[0, size)? Sets *text and
+ * *seen as ehlo_line_take does, which does the rest. */
+static inline int line_lies_whole(const struct line *line, size_t limit, const unsigned char *data, size_t size,
+                                  ehlo_span *text, unsigned *seen)
+{
+  *seen = 0;
+  if (!line_is_fresh(line)) {
+    return 0;
+  }
+  size_t end = ehlo_scan_line(data, size, seen);
+  *text = span_of(data, end);
+  return size - end >= 2 && data[end] == '\r' && data[end + 1] == '\n' && end <= limit - 2;
+}
 
 /* Takes octets from data[0, size) up to the end of a line. `buffer` holds `limit` octets; limit counts CRLF and is at
  * least 3. Sets *taken to the octets used, *text to the line without its CRLF and *seen to the SEEN_ bits of it

@@ -26,6 +26,12 @@
 #include <arm_neon.h>
 #endif
 
+#ifdef __GNUC__
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
 /* ---- portable ---- */
 
 /* Octet by octet: for a piece that is shorter than a block. */
@@ -339,50 +345,63 @@ static unsigned seen_in(unsigned char octet)
   return (octet < 32 && octet != '\t') || octet == 127 ? SEEN_CONTROL : 0;
 }
 
-/* others_in tells where a block has octets that are not 32 to 126, by the highest of the LINE_BITS that each octet has.
- */
-#ifdef HAVE_SSE2
-enum { LINE_BLOCK = 32, LINE_BITS = 1 };
+/* A line is looked at in blocks: those of the vector unit, or words where it is shorter than such a block, as many a
+ * line that arrives alone is. Octets that are not 32 to 126 are told by a mask, by the highest of the bits that each
+ * octet has in it. */
+enum { WORDS, VECTORS, VECTOR_BLOCK = 32 };
 
+#ifdef HAVE_SSE2
 /* Where the octets are 32 to 126: one more than each, as a signed number, is then above 32. */
 static inline uint32_t printable16(const unsigned char *at)
 {
   return (uint32_t)_mm_movemask_epi8(_mm_cmpgt_epi8(_mm_add_epi8(load16(at), _mm_set1_epi8(1)), _mm_set1_epi8(32)));
 }
-
-static inline uint32_t others_in(const unsigned char *block)
-{
-  return ~(printable16(block) | printable16(block + 16) << 16);
-}
-#else
-enum { LINE_BLOCK = WORD_OCTETS, LINE_BITS = 8 };
-
-static inline uint64_t others_in(const unsigned char *block)
-{
-  return not_printable(load_word(block), ' ') & EVERY(0x80);
-}
 #endif
 
-size_t ehlo_scan_line(const unsigned char *data, size_t size, unsigned *seen)
+static ALWAYS_INLINE uint64_t others_in(int kind, const unsigned char *block)
 {
+#ifdef HAVE_SSE2
+  if (kind == VECTORS) {
+    return 0xFFFFFFFFU ^ (printable16(block) | printable16(block + 16) << 16);
+  }
+#endif
+  (void)kind;
+  return not_printable(load_word(block), ' ') & EVERY(0x80);
+}
+
+/* `kind` is a constant, so that a search of its own is made for each. */
+static ALWAYS_INLINE size_t scan_line_by(int kind, const unsigned char *data, size_t size, unsigned *seen)
+{
+  const size_t block = kind == VECTORS ? VECTOR_BLOCK : WORD_OCTETS;
+  const unsigned bits = kind == VECTORS ? 1 : 8;
   size_t at = 0;
-  size_t begins = size < LINE_BLOCK ? 0 : size - LINE_BLOCK + 1; /* a block can begin before this place */
+  size_t begins = size < block ? 0 : size - block + 1; /* a block can begin before this place */
   while (at < size) {
     uint64_t others = 1; /* what is shorter than a block is looked at octet by octet */
     if (at < begins) {
-      others = others_in(data + at);
+      others = others_in(kind, data + at);
     } else if (begins > 0) {
-      others = others_in(data + begins - 1) >> (at - (begins - 1)) * LINE_BITS;
+      others = others_in(kind, data + begins - 1) >> (at - (begins - 1)) * bits;
     }
     if (others == 0) {
-      at += LINE_BLOCK;
+      at += block;
       continue;
     }
-    at += lowest_bit(others) / LINE_BITS;
+    at += lowest_bit(others) / bits;
     if (data[at] == '\r' || data[at] == '\n') {
       return at;
     }
     *seen |= seen_in(data[at++]);
   }
   return size;
+}
+
+size_t ehlo_scan_line(const unsigned char *data, size_t size, unsigned *seen)
+{
+#ifdef HAVE_SSE2
+  if (size >= VECTOR_BLOCK) {
+    return scan_line_by(VECTORS, data, size, seen);
+  }
+#endif
+  return scan_line_by(WORDS, data, size, seen);
 }

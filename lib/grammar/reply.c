@@ -1,5 +1,6 @@
 /* reply.c: lines of replies and enhanced status codes, read and written. Floor: grammar. */
 #include "reply.h"
+#include "../bytes/scan.h"
 #include "../bytes/span.h"
 #include "utf8.h"
 
@@ -19,25 +20,13 @@ static int no_reply_line(int result, ehlo_reply_line *reply)
  * A client accepts a space with nothing behind it too (4.2.1), and in the text whatever does not break the line. */
 int ehlo_parse_reply_line(ehlo_span line, ehlo_reply_line *reply)
 {
-  const unsigned char *at = span_begin(line);
   if (reply == NULL) {
     return EHLO_ERR_ARGUMENT;
   }
-  if (line.len < 3 || at[0] < '2' || at[0] > '5' || at[1] < '0' || at[1] > '5' || at[2] < '0' || at[2] > '9') {
-    return no_reply_line(EHLO_ERR_SYNTAX, reply);
-  }
-  ehlo_span text = {NULL, 0};
-  if (line.len > 3) {
-    text = span_from(line, 4);
-    if ((at[3] != ' ' && at[3] != '-') || memchr(text.ptr, '\r', text.len) != NULL ||
-        memchr(text.ptr, '\n', text.len) != NULL || memchr(text.ptr, '\0', text.len) != NULL) {
-      return no_reply_line(EHLO_ERR_SYNTAX, reply);
-    }
-  }
-  reply->code = (uint32_t)((at[0] - '0') * 100 + (at[1] - '0') * 10 + (at[2] - '0'));
-  reply->last = line.len == 3 || at[3] == ' ';
-  reply->text = text;
-  return EHLO_OK;
+  unsigned seen = 0;
+  int broken = ehlo_scan_line(span_begin(line), line.len, &seen) < line.len ||
+               ((seen & SEEN_CONTROL) != 0 && memchr(line.ptr, '\0', line.len) != NULL);
+  return !broken && reply_parse(line, reply) == EHLO_OK ? EHLO_OK : no_reply_line(EHLO_ERR_SYNTAX, reply);
 }
 
 int ehlo_reply_is_temporary(uint32_t code)
@@ -50,40 +39,63 @@ int ehlo_reply_is_permanent(uint32_t code)
   return code / 100 == 5;
 }
 
-/* subject = 1*3digit, without leading zeros; detail is the same (RFC 2034 4). Behind it, or NULL. */
-static const unsigned char *subcode(const unsigned char *at, const unsigned char *end, uint16_t *number)
+/* subject = 1*3digit, without leading zeros; detail is the same (RFC 2034 4). Behind it, or NULL. There is an octet at
+ * `at`. */
+static inline const unsigned char *subcode(const unsigned char *at, const unsigned char *end, uint16_t *number)
 {
-  const unsigned char *begin = at;
-  unsigned value = 0;
-  for (; at < end && at - begin < 3 && octet_is(*at, CLASS_DIGIT); at++) {
+  unsigned value = *at - (unsigned)'0';
+  if (value > 9) {
+    return NULL;
+  }
+  at++;
+  for (unsigned digits = 1; at < end && octet_is(*at, CLASS_DIGIT); at++, digits++) {
+    if (value == 0 || digits == 3) {
+      return NULL;
+    }
     value = value * 10 + *at - '0';
   }
   *number = (uint16_t)value;
-  return at == begin || (*begin == '0' && at - begin > 1) ? NULL : at;
+  return at;
+}
+
+/* Are they three single digits, a space and text: "2.1.5 Recipient okay"? Most are. */
+static inline int is_short_enhanced(const unsigned char *at, const unsigned char *end)
+{
+  return end - at > 6 && at[1] == '.' && at[3] == '.' && at[5] == ' ' && at[6] > ' ' &&
+         (at[0] == '2' || at[0] == '4' || at[0] == '5') && octet_is(at[2], CLASS_DIGIT) && octet_is(at[4], CLASS_DIGIT);
 }
 
 /* status-code = class "." subject "." detail    class = "2" / "4" / "5"                       (RFC 2034 4, RFC 3463 2)
  */
 int ehlo_parse_enhanced(ehlo_span text, ehlo_enhanced *enhanced, size_t *used)
 {
-  const ehlo_enhanced none = {0, 0, 0};
-  if (enhanced != NULL) {
-    *enhanced = none;
-  }
-  if (used != NULL) {
-    *used = 0;
-  }
+  static const ehlo_enhanced none;
   if (enhanced == NULL || used == NULL) {
+    if (enhanced != NULL) {
+      *enhanced = none;
+    }
+    if (used != NULL) {
+      *used = 0;
+    }
     return EHLO_ERR_ARGUMENT;
   }
+  *enhanced = none;
+  *used = 0;
   const unsigned char *at = span_begin(text);
   const unsigned char *end = span_end(text);
+  if (is_short_enhanced(at, end)) {
+    enhanced->status_class = (uint16_t)(at[0] - '0');
+    enhanced->subject = (uint16_t)(at[2] - '0');
+    enhanced->detail = (uint16_t)(at[4] - '0');
+    *used = 6;
+    return EHLO_OK;
+  }
   if (end - at < 5 || (*at != '2' && *at != '4' && *at != '5') || at[1] != '.') {
     return EHLO_ERR_SYNTAX;
   }
   ehlo_enhanced found = {(uint16_t)(*at - '0'), 0, 0};
   at = subcode(at + 2, end, &found.subject);
-  if (at == NULL || at == end || *at != '.') {
+  if (at == NULL || end - at < 2 || *at != '.') {
     return EHLO_ERR_SYNTAX;
   }
   at = subcode(at + 1, end, &found.detail);

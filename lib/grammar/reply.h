@@ -2,10 +2,37 @@
 #ifndef EHLO_GRAMMAR_REPLY_H
 #define EHLO_GRAMMAR_REPLY_H
 
+#include "../bytes/span.h"
 #include "ehlo/grammar.h"
 
 /* The longest reply line, CRLF included (RFC 5321 4.5.3.1.5). */
 enum { REPLY_LINE_MAX = 512 };
+
+/* ehlo_parse_reply_line for a line that is known to hold no CR, LF or NUL. */
+static inline int reply_parse(ehlo_span line, ehlo_reply_line *reply)
+{
+  const unsigned char *at = span_begin(line);
+  if (line.len < 3) {
+    return EHLO_ERR_SYNTAX;
+  }
+  unsigned hundreds = at[0] - (unsigned)'0';
+  unsigned tens = at[1] - (unsigned)'0';
+  unsigned ones = at[2] - (unsigned)'0';
+  if (hundreds - 2 > 3 || tens > 5 || ones > 9) {
+    return EHLO_ERR_SYNTAX;
+  }
+  reply->code = hundreds * 100 + tens * 10 + ones;
+  reply->last = 1;
+  reply->text = span_of(NULL, 0);
+  if (line.len > 3) {
+    if (at[3] != ' ' && at[3] != '-') {
+      return EHLO_ERR_SYNTAX;
+    }
+    reply->last = at[3] == ' ';
+    reply->text = span_from(line, 4);
+  }
+  return EHLO_OK;
+}
 
 /* How many octets a number below 1,000 takes. */
 static inline size_t reply_digits(unsigned number)

@@ -5,6 +5,8 @@
  */
 #include "table.h"
 
+#include <string.h>
+
 #define PASTE(a, b) a##b
 
 /* ---- commands ---- */
@@ -100,6 +102,37 @@ ehlo_span ehlo_extension_word(uint32_t extension)
 {
   return span_of((const char *)&extension_pool + extension_offsets[extension],
                  (size_t)(extension_offsets[extension + 1] - extension_offsets[extension]) - 1);
+}
+
+static uint32_t load_letters(const char *at)
+{
+  uint32_t letters;
+  memcpy(&letters, at, sizeof letters);
+  return letters;
+}
+
+/* No keyword has less than four octets. Their case is one bit; what differs in that bit alone is sorted out by looking
+ * at all of the keyword. */
+uint32_t ehlo_extension_find(ehlo_span line)
+{
+  uint32_t extension = EHLO_EXT_COUNT;
+  if (line.len < sizeof extension) {
+    return EHLO_EXT_COUNT;
+  }
+  uint32_t letters = load_letters(line.ptr);
+  for (extension = 0; extension < EHLO_EXT_COUNT; extension++) {
+    const char *word = (const char *)&extension_pool + extension_offsets[extension];
+    if (((letters ^ load_letters(word)) & 0xDFDFDFDF) != 0) {
+      continue;
+    }
+    size_t length = (size_t)(extension_offsets[extension + 1] - extension_offsets[extension]) - 1;
+    if ((line.len == length || (line.len > length && line.ptr[length] == ' ')) &&
+        (memcmp(line.ptr, word, length) == 0 ||
+         ehlo_span_equal_nocase(span_of(line.ptr, length), span_of(word, length)))) {
+      break;
+    }
+  }
+  return extension;
 }
 
 /* ---- parameters ---- */

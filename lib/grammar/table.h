@@ -71,6 +71,10 @@ extern const struct reply_row ehlo_replies[REPLY_ROWS];
 /* The EHLO keyword of an extension. Static. */
 ehlo_span ehlo_extension_word(uint32_t extension);
 
+/* The extension whose keyword, in any case, stands at the front of a line, alone or before a space; EHLO_EXT_COUNT if
+ * it is none of ours. */
+uint32_t ehlo_extension_find(ehlo_span line);
+
 /* The default row for a code: the first in the table that has it; REPLY_ROWS if none. */
 unsigned ehlo_reply_find(unsigned code);
 

@@ -3,7 +3,6 @@
 
 #include "../bytes/buffer.h"
 #include "../grammar/table.h"
-#include "../grammar/utf8.h"
 
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
 {
@@ -34,25 +33,6 @@ uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from)
     from++;
   }
   return from;
-}
-
-/* ehlo-line    = ehlo-keyword *( SP ehlo-param )
- * ehlo-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")                                       (RFC 5321 4.1.1.1) */
-uint32_t ehlo_capability_find(ehlo_span line, ehlo_span *parameters)
-{
-  const unsigned char *begin = span_begin(line);
-  const unsigned char *end = span_end(line);
-  const unsigned char *at = skip_octets(begin, end, CLASS_LDH);
-  ehlo_span keyword = span_between(begin, at);
-  *parameters = at < end ? span_between(at + 1, end) : span_of("", 0);
-  if (at < end && *at != ' ') {
-    return EHLO_EXT_COUNT;
-  }
-  uint32_t extension = 0;
-  while (extension < EHLO_EXT_COUNT && !ehlo_span_equal_nocase(keyword, ehlo_extension_word(extension))) {
-    extension++;
-  }
-  return extension;
 }
 
 ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer)

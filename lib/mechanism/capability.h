@@ -27,10 +27,6 @@ uint32_t ehlo_capability_line(ehlo_capabilities set);
 /* The first extension of the set from number `from` on; EHLO_EXT_COUNT if there is none. */
 uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from);
 
-/* Reads a line of an EHLO answer, behind its code. Returns the extension whose keyword begins it, in any case, with
- * *parameters what follows it behind a space; EHLO_EXT_COUNT for a line that begins with no keyword of ours. */
-uint32_t ehlo_capability_find(ehlo_span line, ehlo_span *parameters);
-
 enum { CAPABILITY_TEXT = 64 };
 
 /* The line that advertises an extension, keyword and parameters. `size_limit` is what SIZE tells. Static, or if there

@@ -2,6 +2,9 @@
 #include "client.h"
 
 #include "../bytes/scan.h"
+#include "../grammar/reply.h"
+
+#include <string.h>
 
 static const ehlo_enhanced no_enhanced;
 
@@ -262,11 +265,12 @@ static uint32_t begin_reply(ehlo_client *client, uint32_t code)
   return 0;
 }
 
-static void reply_line(ehlo_client *client, ehlo_span line)
+static void reply_line(ehlo_client *client, ehlo_span line, unsigned seen)
 {
   ehlo_reply_line parsed;
   uint32_t wrong = 0;
-  if (ehlo_parse_reply_line(line, &parsed) != EHLO_OK) {
+  if (reply_parse(line, &parsed) != EHLO_OK ||
+      ((seen & SEEN_CONTROL) != 0 && memchr(line.ptr, '\0', line.len) != NULL)) {
     wrong = EHLO_VIOLATION_SYNTAX;
   } else if (client->reply_code == 0) {
     wrong = begin_reply(client, parsed.code);
@@ -307,10 +311,14 @@ static size_t feed_line(ehlo_client *client, const unsigned char *data, size_t s
   ehlo_span line;
   unsigned seen;
   size_t taken;
+  if (line_lies_whole(&client->line, client->max_reply_line, data, size, &line, &seen)) {
+    reply_line(client, line, seen);
+    return line.len + 2;
+  }
   unsigned char *buffer = client_part(client, client->line_at);
   int result = ehlo_line_take(&client->line, buffer, client->max_reply_line, data, size, &taken, &line, &seen);
   if (result == LINE_READY) {
-    reply_line(client, line);
+    reply_line(client, line, seen);
     ehlo_line_done(&client->line);
   } else if (client->line.fault != 0) {
     violate(client, client->line.fault == LINE_TOO_LONG ? EHLO_VIOLATION_LINE_TOO_LONG : EHLO_VIOLATION_BARE_NEWLINE,

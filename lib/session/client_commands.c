@@ -470,14 +470,15 @@ int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span argument,
  * 4.1.1.1). */
 void ehlo_client_capability(ehlo_client *client, ehlo_span text)
 {
-  ehlo_span parameters;
-  uint32_t extension = ehlo_capability_find(text, &parameters);
+  uint32_t extension = ehlo_extension_find(text);
   if (extension == EHLO_EXT_COUNT) {
     return;
   }
   client->next_offered |= capability_bit(extension);
-  if (extension == EHLO_EXT_SIZE && ehlo_parse_number(parameters, SIZE_MAX, &client->next_size_limit) != EHLO_OK) {
-    client->next_size_limit = 0;
+  if (extension == EHLO_EXT_SIZE) {
+    /* SIZE alone, and one that cannot be read, say nothing about the maximum (RFC 1870 3). */
+    ehlo_span number = span_from(text, text.len > 4 ? 5 : 4);
+    (void)ehlo_parse_number(number, SIZE_MAX, &client->next_size_limit);
   }
 }
 

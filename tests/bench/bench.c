@@ -5,7 +5,7 @@
  * counted with the row's name. `sizes`: prints octets a session. run.sh calls all three, for each build, and report.py
  * makes the table.
  *
- * A row's name is kind/what/piece for content, commands/what for commands.
+ * A row's name is kind/what/piece for content, commands/what for commands, replies/what for replies.
  */
 #define _POSIX_C_SOURCE 199309L
 #include "ehlo.h"
@@ -443,6 +443,222 @@ static void run_grammar(void)
   }
 }
 
+/* ---- the whole client ---- */
+
+static unsigned replies_told;
+
+static int on_client_event(ehlo_client *client, const ehlo_client_event *event, void *user)
+{
+  (void)client;
+  (void)user;
+  replies_told += event->type == EHLO_CLIENT_EVENT_REPLY;
+  return EHLO_HANDLED;
+}
+
+static void client_config(ehlo_client_config *config)
+{
+  need(ehlo_client_config_init(config, sizeof *config) == EHLO_OK, "no config");
+  config->hostname = ehlo_span_of("client.example.org");
+}
+
+static void drain_client(ehlo_client *client)
+{
+  size_t size;
+  while (ehlo_client_output(client, &size) != NULL) {
+    ehlo_client_sent(client, size);
+  }
+}
+
+static void feed_client(ehlo_client *client, const char *data, size_t size)
+{
+  size_t consumed;
+  need(ehlo_client_feed(client, data, size, &consumed) == EHLO_OK && consumed == size, "ehlo_client_feed failed");
+}
+
+/* An EHLO answer of eleven lines, as large sites give it. */
+static const char ehlo_answer[] = "250-mx.example.com at your service\r\n250-SIZE 157286400\r\n250-8BITMIME\r\n"
+                                  "250-STARTTLS\r\n250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n250-CHUNKING\r\n"
+                                  "250-DSN\r\n250-AUTH PLAIN LOGIN\r\n250-VRFY\r\n250 SMTPUTF8\r\n";
+
+static const char one_reply[] = "250 2.1.5 Recipient okay\r\n";
+
+enum { REPLIES = 60 };
+
+static ehlo_client *clients[SESSIONS];
+static unsigned char *client_blocks;
+static char batch[REPLIES * sizeof one_reply];
+static size_t batch_size;
+
+/* Clients that have sent EHLO. */
+static void open_clients(void)
+{
+  ehlo_client_config config;
+  client_config(&config);
+  size_t size = ehlo_client_size(&config);
+  size_t stride = (size + 63) / 64 * 64;
+  if (client_blocks == NULL) {
+    client_blocks = malloc(stride * SESSIONS);
+    need(client_blocks != NULL, "no memory");
+  }
+  replies_told = 0;
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    need(ehlo_client_init(&clients[i], client_blocks + i * stride, size, &config, on_client_event, NULL) == EHLO_OK,
+         "ehlo_client_init failed");
+    need(ehlo_client_hello(clients[i], 0) == EHLO_OK, "no EHLO");
+    feed_client(clients[i], "220 mx.example.com\r\n", 20);
+    drain_client(clients[i]);
+  }
+}
+
+/* Clients that have sent many RCPTs. */
+static void open_clients_rcpt(void)
+{
+  open_clients();
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    feed_client(clients[i], ehlo_answer, sizeof ehlo_answer - 1);
+    need(ehlo_client_mail(clients[i], ehlo_span_of("from@example.org"), NULL, 0) == EHLO_OK, "no MAIL");
+    drain_client(clients[i]);
+    feed_client(clients[i], "250 2.1.0 Sender okay\r\n", 23);
+    for (unsigned k = 0; k < REPLIES; k++) {
+      need(ehlo_client_rcpt(clients[i], ehlo_span_of("recipient@example.com"), NULL, k) == EHLO_OK, "no RCPT");
+    }
+    drain_client(clients[i]);
+  }
+  batch_size = 0;
+  for (unsigned k = 0; k < REPLIES; k++) {
+    memcpy(batch + batch_size, one_reply, sizeof one_reply - 1);
+    batch_size += sizeof one_reply - 1;
+  }
+  replies_told = 0;
+}
+
+static void check_clients_ehlo(void)
+{
+  need(replies_told == 2 * SESSIONS && ehlo_client_size_limit(clients[0]) == 157286400, "no EHLO answer was read");
+}
+
+static void check_clients_rcpt(void)
+{
+  need(replies_told == REPLIES * SESSIONS && ehlo_client_pending(clients[0]) == 0, "no RCPT was answered");
+}
+
+static void run_ehlo_answer(void)
+{
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    feed_client(clients[i], ehlo_answer, sizeof ehlo_answer - 1);
+  }
+}
+
+static void run_replies(void)
+{
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    feed_client(clients[i], batch, batch_size);
+  }
+}
+
+/* The commands of a transaction, called and sent, without their replies. */
+static void run_calls(void)
+{
+  static const ehlo_mail_options options = {sizeof options, 123456, 1, EHLO_BODY_8BITMIME, 1, {NULL, 0}};
+  ehlo_span to = ehlo_span_of("recipient0@example.com");
+  for (unsigned i = 0; i < SESSIONS; i++) {
+    need(ehlo_client_mail(clients[i], ehlo_span_of("from@example.org"), &options, 0) == EHLO_OK, "no MAIL");
+    for (unsigned k = 0; k < RECIPIENTS; k++) {
+      need(ehlo_client_rcpt(clients[i], to, NULL, k) == EHLO_OK, "no RCPT");
+    }
+    need(ehlo_client_data(clients[i], 0) == EHLO_OK, "no DATA");
+    drain_client(clients[i]);
+  }
+}
+
+static void open_clients_idle(void)
+{
+  open_clients();
+  run_ehlo_answer();
+}
+
+static void check_calls(void)
+{
+  need(ehlo_client_pending(clients[0]) == RECIPIENTS + 2, "not all commands were called");
+}
+
+static void run_parse_reply(void)
+{
+  ehlo_span line = {one_reply, sizeof one_reply - 3};
+  for (unsigned i = 0; i < REPLIES * SESSIONS; i++) {
+    ehlo_reply_line reply;
+    ehlo_enhanced enhanced;
+    size_t used;
+    need(ehlo_parse_reply_line(line, &reply) == EHLO_OK && ehlo_parse_enhanced(reply.text, &enhanced, &used) == EHLO_OK,
+         "a reply is not parsed");
+    __asm__ volatile("" : : "r"(&line) : "memory");
+  }
+}
+
+/* A client that waits for content, behind a server that said yes to everything. */
+static ehlo_client *open_content(void *memory, size_t size, const ehlo_client_config *config)
+{
+  static const ehlo_mail_options options = {sizeof options, 0, 0, EHLO_BODY_8BITMIME, 0, {NULL, 0}};
+  ehlo_client *client;
+  need(ehlo_client_init(&client, memory, size, config, on_client_event, NULL) == EHLO_OK, "ehlo_client_init failed");
+  need(ehlo_client_hello(client, 0) == EHLO_OK, "no EHLO");
+  feed_client(client, "220 mx.example.com\r\n", 20);
+  drain_client(client);
+  feed_client(client, ehlo_answer, sizeof ehlo_answer - 1);
+  need(ehlo_client_mail(client, ehlo_span_of("a@example.org"), &options, 0) == EHLO_OK &&
+           ehlo_client_rcpt(client, ehlo_span_of("b@example.com"), NULL, 0) == EHLO_OK &&
+           ehlo_client_data(client, 0) == EHLO_OK,
+       "no transaction");
+  drain_client(client);
+  feed_client(client, "250 a\r\n250 b\r\n354 c\r\n", 21);
+  need((ehlo_client_want(client) & EHLO_WANT_CONTENT) != 0, "no content is wanted");
+  return client;
+}
+
+static void send_content(const struct content *content, size_t piece, int gather)
+{
+  ehlo_client_config config;
+  ehlo_span spans[64];
+  uint64_t octets = 0;
+  client_config(&config);
+  config.output_size = gather ? config.output_size : 2 * LARGE;
+  size_t size = ehlo_client_size(&config);
+  void *memory = malloc(size);
+  need(memory != NULL, "no memory");
+  ehlo_client *client = open_content(memory, size, &config);
+  for (unsigned pass = 0; pass < passes; pass++) {
+    size_t at = 0;
+    size_t end = content->size < piece ? content->size : piece;
+    while (at < content->size) {
+      size_t taken;
+      size_t count = 0;
+      int status = gather ? ehlo_client_body_gather(client, content->octets + at, end - at, &taken, spans, 64, &count)
+                          : ehlo_client_body(client, content->octets + at, end - at, &taken);
+      need(status == EHLO_OK, "content was refused");
+      for (size_t i = 0; i < count; i++) {
+        octets += spans[i].len;
+      }
+      drain_client(client);
+      at += taken;
+      if (at == end) {
+        end = content->size - at < piece ? content->size : at + piece;
+      }
+    }
+  }
+  sink = octets;
+  free(memory);
+}
+
+static void run_gather(const struct content *content, size_t piece)
+{
+  send_content(content, piece, 1);
+}
+
+static void run_body(const struct content *content, size_t piece)
+{
+  send_content(content, piece, 0);
+}
+
 /* ---- rows ---- */
 
 struct row {
@@ -473,15 +689,15 @@ static void add_content(const struct content *content, const char *what, size_t 
   row->work = (double)content->size * passes;
 }
 
-static void add_commands(const char *what, void (*before)(void), void (*run)(void), void (*after)(void))
+static void add_commands(const char *what, unsigned work, void (*before)(void), void (*run)(void), void (*after)(void))
 {
   struct row *row = &rows[row_count++];
   need(row_count <= MAX_ROWS, "too many rows");
-  (void)snprintf(row->name, sizeof row->name, "commands/%s", what);
+  (void)snprintf(row->name, sizeof row->name, "%s", what);
   row->before = before;
   row->commands = run;
   row->after = after;
-  row->work = (double)COMMANDS * SESSIONS;
+  row->work = (double)work * SESSIONS;
 }
 
 static void measure(const struct row *row)
@@ -560,14 +776,20 @@ int main(int argc, char **argv)
     add_content(&contents[i], "decode", LARGE, run_decode);
     add_content(&contents[i], "decode", SEGMENT, run_decode);
     add_content(&contents[i], "encode", LARGE, run_encode);
+    add_content(&contents[i], "gather", LARGE, run_gather);
+    add_content(&contents[i], "body", LARGE, run_body);
     add_content(&contents[i], "server", LARGE, run_server);
     add_content(&contents[i], "server", SEGMENT, run_server);
   }
   make_session();
   split_session();
-  add_commands("grammar", NULL, run_grammar, NULL);
-  add_commands("server", open_servers, run_pipelined, check_servers);
-  add_commands("server-line-by-line", open_servers, run_line_by_line, check_servers);
+  add_commands("commands/grammar", COMMANDS, NULL, run_grammar, NULL);
+  add_commands("commands/server", COMMANDS, open_servers, run_pipelined, check_servers);
+  add_commands("commands/server-line-by-line", COMMANDS, open_servers, run_line_by_line, check_servers);
+  add_commands("commands/client", RECIPIENTS + 2, open_clients_idle, run_calls, check_calls);
+  add_commands("replies/grammar", REPLIES, NULL, run_parse_reply, NULL);
+  add_commands("replies/client", REPLIES, open_clients_rcpt, run_replies, check_clients_rcpt);
+  add_commands("replies/client-ehlo", 1, open_clients, run_ehlo_answer, check_clients_ehlo);
 
   if (RUNNING_ON_VALGRIND) {
     for (unsigned i = 0; i < row_count; i++) {

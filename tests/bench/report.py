@@ -10,9 +10,13 @@ KINDS = {'base64': '76-column base64', 'text': 'text, 51 a line', 'dotted': 'all
 CONTENT = [('memcpy/65536', 'memcpy to 64 KiB'), ('memchr/65536', "memchr('\\n') line by line"),
            ('scalar/65536', 'scalar machine, minimal'), ('decode/65536', 'ehlo_dot_decode, 64 KiB'),
            ('decode/1460', 'ehlo_dot_decode, 1,460'), ('server/65536', 'whole server, 64 KiB'),
-           ('server/1460', 'whole server, 1,460'), ('encode/65536', 'ehlo_dot_encode, 64 KiB')]
+           ('server/1460', 'whole server, 1,460'), ('encode/65536', 'ehlo_dot_encode, 64 KiB'),
+           ('gather/65536', 'whole client, spans, 64 KiB'), ('body/65536', 'whole client, copied, 64 KiB')]
 COMMANDS = [('commands/grammar', 'the grammar alone'), ('commands/server', 'whole server, pipelined'),
-            ('commands/server-line-by-line', 'whole server, a line at a time')]
+            ('commands/server-line-by-line', 'whole server, a line at a time'),
+            ('commands/client', 'the client calls and sends them')]
+REPLIES = [('replies/grammar', 'the grammar alone, enhanced code too'), ('replies/client', 'whole client'),
+           ('replies/client-ehlo', 'whole client, EHLO answer of 11 lines')]
 
 
 def table(path):
@@ -74,10 +78,10 @@ def print_content(counts, speeds):
             print(line)
 
 
-def print_commands(counts, speeds):
-    print(f'\n{"commands: 1,050 octets, 13 of them":40}' + ''.join(f'{name:>32}' for name in BUILDS.values()))
+def print_lines(title, rows, counts, speeds):
+    print(f'\n{title:40}' + ''.join(f'{name:>32}' for name in BUILDS.values()))
     print(f'{"":40}' + '        instructions  million/s  ' * len(BUILDS))
-    for row, label in COMMANDS:
+    for row, label in rows:
         print(f'  {label:38}' + ''.join(
             f'{counts[simd][row]:20.0f} {speeds[simd][row] / 1e6:10.2f}  ' for simd in BUILDS))
 
@@ -137,7 +141,8 @@ def main():
         return gate(counts, values)
     speeds = {simd: table(build / f'speed-{simd}') for simd in BUILDS}
     print_content(counts, speeds)
-    print_commands(counts, speeds)
+    print_lines('commands: 1,050 octets, 13 of them', COMMANDS, counts, speeds)
+    print_lines('replies, one line each', REPLIES, counts, speeds)
     print_sizes(values)
     print_missed(counts, values)
     print('\nGB/s: the best of interleaved rounds, of value as ratios; ins/o: instructions an octet, by callgrind.')

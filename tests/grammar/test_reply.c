@@ -90,6 +90,16 @@ static void every_code_is_judged(void **state)
 
 /* ---- enhanced codes ---- */
 
+/* C-RPLY-14, C-RPLY-15: by the first digit, also of codes that nobody has heard of. */
+static void severity_is_the_first_digit(void **state)
+{
+  (void)state;
+  for (uint32_t code = 0; code < 1000; code++) {
+    assert_int_equal(ehlo_reply_is_temporary(code), code >= 400 && code <= 499);
+    assert_int_equal(ehlo_reply_is_permanent(code), code >= 500 && code <= 599);
+  }
+}
+
 static void enhanced_codes_are_read(void **state)
 {
   (void)state;

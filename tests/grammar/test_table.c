@@ -306,6 +306,40 @@ static void situations_have_their_codes(void **state)
   }
 }
 
+static void keywords_are_found_in_any_case(void **state)
+{
+  (void)state;
+  for (uint32_t extension = 0; extension < EHLO_EXT_COUNT; extension++) {
+    char line[64];
+    ehlo_span word = ehlo_extension_word(extension);
+    for (unsigned way = 0; way < 3; way++) {
+      for (size_t i = 0; i < word.len; i++) {
+        char octet = word.ptr[i];
+        int letter = octet >= 'A' && octet <= 'Z';
+        line[i] = (char)(letter && way > 0 && (way == 1 || i % 2 == 0) ? octet | 0x20 : octet);
+      }
+      memcpy(line + word.len, " 1", 2);
+      CHECK("C-HELO-07", word, ehlo_extension_find((ehlo_span){line, word.len}) == extension);
+      CHECK("C-HELO-07", word, ehlo_extension_find((ehlo_span){line, word.len + 2}) == extension);
+      CHECK("C-HELO-07", word, ehlo_extension_find((ehlo_span){line, word.len + 1}) == extension);
+      CHECK("P-HELO-10", word, ehlo_extension_find((ehlo_span){line, word.len - 1}) == EHLO_EXT_COUNT);
+      line[word.len] = '=';
+      CHECK("P-HELO-10", word, ehlo_extension_find((ehlo_span){line, word.len + 2}) == EHLO_EXT_COUNT);
+      line[word.len] = ' ';
+      for (size_t i = 0; i < word.len; i++) {
+        char was = line[i];
+        line[i] = (char)(was ^ 0x20);
+        int same_letter = (was >= 'A' && was <= 'Z') || (was >= 'a' && was <= 'z');
+        CHECK("P-HELO-10", word,
+              ehlo_extension_find((ehlo_span){line, word.len}) == (same_letter ? extension : EHLO_EXT_COUNT));
+        line[i] = was;
+      }
+    }
+  }
+  assert_int_equal(ehlo_extension_find((ehlo_span){NULL, 0}), EHLO_EXT_COUNT);
+  assert_int_equal(ehlo_extension_find(ehlo_span_of("UTF8SMTP")), EHLO_EXT_COUNT); /* P-MISC-06 */
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
