@@ -292,9 +292,10 @@ static void lines_end_at_512_octets(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(lines_are_taken_apart),   cmocka_unit_test(every_code_is_judged),
-      cmocka_unit_test(enhanced_codes_are_read), cmocka_unit_test(lines_are_formatted),
-      cmocka_unit_test(bad_lines_are_refused),   cmocka_unit_test(lines_end_at_512_octets),
+      cmocka_unit_test(severity_is_the_first_digit), cmocka_unit_test(lines_are_taken_apart),
+      cmocka_unit_test(every_code_is_judged),        cmocka_unit_test(enhanced_codes_are_read),
+      cmocka_unit_test(lines_are_formatted),         cmocka_unit_test(bad_lines_are_refused),
+      cmocka_unit_test(lines_end_at_512_octets),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -343,9 +343,13 @@ static void keywords_are_found_in_any_case(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(commands_are_as_the_rfcs_say),       cmocka_unit_test(verbs_are_found_in_any_case),
-      cmocka_unit_test(extensions_are_as_the_rfcs_say),     cmocka_unit_test(parameters_are_as_the_rfcs_say),
-      cmocka_unit_test(replies_have_the_texts_of_the_rfcs), cmocka_unit_test(replies_can_go_out),
+      cmocka_unit_test(keywords_are_found_in_any_case),
+      cmocka_unit_test(commands_are_as_the_rfcs_say),
+      cmocka_unit_test(verbs_are_found_in_any_case),
+      cmocka_unit_test(extensions_are_as_the_rfcs_say),
+      cmocka_unit_test(parameters_are_as_the_rfcs_say),
+      cmocka_unit_test(replies_have_the_texts_of_the_rfcs),
+      cmocka_unit_test(replies_can_go_out),
       cmocka_unit_test(situations_have_their_codes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
