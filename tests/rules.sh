@@ -1,7 +1,7 @@
 #!/bin/sh
 # rules.sh: which test shows which rule of rules.tsv.
 #
-# Lists the rules that bind the server, the parser or both, of the core (tier A) and of the extensions that this version
+# Lists the rules that bind the server, the client, the parser or both, of the core (tier A) and of the extensions that this version
 # offers, and behind each the places in the tests that cite its id, or else the reason that tests/README.md gives. Fails
 # if a rule has neither or both, if a reason is none, or if an id is cited that there is not.
 cd "$(dirname "$0")/.." || exit 1
@@ -32,7 +32,7 @@ awk -F '\t' -v offered="$offered" '
   }
   FNR == 1 { next }
   { known[$1] }
-  $4 ~ /^(server|parser|both)$/ {
+  $4 ~ /^(server|client|parser|both)$/ {
     split($1, part, "-")
     if ($5 != "A" && index(" " offered " ", " " part[2] " ") == 0)
       next
