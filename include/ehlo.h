@@ -35,9 +35,9 @@
 #define EHLO_H
 
 #include "ehlo/base.h"
+#include "ehlo/client.h"
 #include "ehlo/content.h"
 #include "ehlo/grammar.h"
 #include "ehlo/server.h"
-#include "ehlo/client.h"
 
 #endif

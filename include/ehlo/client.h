@@ -42,6 +42,8 @@
  *     END        once for each MAIL, SEND, SOML, SAML that was called: how the transaction went
  *     VIOLATION  the server broke the protocol: the session is over
  *
+ * The session has changed by the time that its REPLY is told: what it allows can be called in that handler already.
+ *
  * Replies belong to commands by counting alone (RFC 2920 3.1), never by what they say.
  */
 #ifndef EHLO_CLIENT_H
@@ -166,13 +168,15 @@ typedef struct ehlo_client_event_end {
   uint32_t reason;      /* EHLO_END_ */
   uint32_t recipients;  /* accepted */
   uint32_t code;        /* the reply that decided: to the message, to DATA, to MAIL, or a 421; else 451, as RFC 5321 3.8
-                           has it for a connection that broke; 0 for RESET, SUPERSEDED, QUIT */
+                           has it for a connection that broke; 554 if every recipient was refused, whatever was said of
+                           the message; 0 for RESET (or the refusal of RSET), SUPERSEDED, QUIT */
   uint32_t needs_reset; /* 1 if the server still holds the transaction: RSET before the next MAIL */
   ehlo_enhanced enhanced; /* of that reply */
 } ehlo_client_event_end;
 
 /* VIOLATION: the server broke a rule. What it has not answered yet has no answer; the open transactions END with
- * EHLO_END_FAILED behind this, and the session wants CLOSE. */
+ * EHLO_END_FAILED behind this, and the session wants CLOSE. (A refusal of content that comes before all of it has been
+ * sent is told as what it is, a REPLY of MESSAGE and END with EHLO_END_REFUSED; the session is over with it.) */
 typedef struct ehlo_client_event_violation {
   uint32_t kind;    /* EHLO_VIOLATION_ */
   uint32_t verb;    /* what an answer was expected to; EHLO_VERB_NONE if nothing */
@@ -251,7 +255,8 @@ EHLO_API int ehlo_client_timed_out(ehlo_client *client);
 
 /* How many seconds the server may be silent now, 0 for as long as it likes (RFC 5321 4.5.3.2). *epoch, if not NULL, is
  * a number that changes whenever the clock is to start anew: a complete reply, output taken, content given; never
- * single lines or octets of a reply. There is no clock while the host is to act, unless octets wait to be sent. Pure.
+ * single lines or octets of a reply; it is never 0. There is no clock while the host is to act, unless octets wait to
+ * be sent. Pure.
  */
 EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch);
 
@@ -261,12 +266,14 @@ EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch
  * kept of what the pointers lead to. All return, beside what their comments say:
  *
  *   EHLO_OK             the command is in the output
- *   EHLO_ERR_ARGUMENT   client is NULL, an option is out of its range
+ *   EHLO_ERR_ARGUMENT   client is NULL, or an option is out of its range
  *   EHLO_ERR_STATE      not now: see the command; never while a hello, QUIT or TURN waits for its reply, nor from DATA
- * to the end of the content, nor after the session is over EHLO_ERR_SPACE      the output or max_commands is full:
- * send, feed, and call again EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that could
- * begin another command are among it EHLO_ERR_TOO_LONG   the line would be longer than 512 octets and what the offered
- * extensions add (RFC 5321 4.5.3.1.4)
+ *                       to the end of the content, nor after the session is over
+ *   EHLO_ERR_SPACE      the output or max_commands is full: send, feed, and call again
+ *   EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that could begin another command
+ *                       are among it, and so are spaces around an argument
+ *   EHLO_ERR_TOO_LONG   the line would be longer than 512 octets and what the offered extensions add to this command
+ *                       (RFC 5321 4.5.3.1.4), or than the output
  *
  * Commands may be called before the greeting has come; if it refuses the session they are dropped without a reply, and
  * only QUIT is left (RFC 5321 4.1.4). */
@@ -360,7 +367,8 @@ EHLO_API int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span 
 EHLO_API int ehlo_client_body(ehlo_client *client, const void *data, size_t size, size_t *taken);
 
 /* The same without a copy: writes at most `max` spans, at least 8, to `spans`, and sets *count to how many. They point
- * into `data` and to static storage, fit for writev, and are to be sent before anything else of this session: the
+ * into `data` and to static storage, fit for writev (with convert_lf two of them a line: then ehlo_client_body is less
+ * work), and are to be sent before anything else of this session: the
  * output must be empty, or EHLO_ERR_SPACE. *taken is fewer than `size` when the list is full. Returns as
  * ehlo_client_body; after an error *count may be above 0: what came before it. */
 EHLO_API int ehlo_client_body_gather(ehlo_client *client, const void *data, size_t size, size_t *taken,
@@ -371,10 +379,11 @@ EHLO_API int ehlo_client_body_gather(ehlo_client *client, const void *data, size
  * EHLO_ERR_STATE, EHLO_ERR_BARE_NEWLINE (it ended in a CR), EHLO_ERR_SPACE (drain and call again). */
 EHLO_API int ehlo_client_body_end(ehlo_client *client);
 
-/* The content cannot be given. If DATA has not left yet it is taken back, and the transaction stands as before it. Else
- * nothing but closing the connection keeps the server from taking the half for the whole: what waits to be sent is
- * dropped, the transaction ENDs with EHLO_END_FAILED, and the session wants CLOSE. May fire END. Returns EHLO_OK,
- * EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before DATA and after body_end, EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
+/* The content cannot be given. If ehlo_client_output has not shown DATA yet it is taken back, and the transaction
+ * stands as before it. Else nothing but closing the connection keeps the server from taking the half for the whole:
+ * what waits to be sent is dropped, the transaction ENDs with EHLO_END_FAILED, and the session wants CLOSE. May fire
+ * END. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before DATA and after body_end, EHLO_ERR_REENTRANT,
+ * EHLO_ERR_HOST. */
 EHLO_API int ehlo_client_body_abort(ehlo_client *client);
 
 /* ---- getters ----------------------------------------------------------------------------------------------------- */

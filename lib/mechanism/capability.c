@@ -16,14 +16,28 @@ int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
   return (set & needed) == needed;
 }
 
+uint32_t ehlo_capability_mail_line(ehlo_capabilities set)
+{
+  uint32_t octets = 0;
+  for (uint32_t e = ehlo_capability_next(set, 0); e < EHLO_EXT_COUNT; e = ehlo_capability_next(set, e + 1)) {
+    octets += ehlo_extensions[e].mail;
+  }
+  return octets;
+}
+
+uint32_t ehlo_capability_rcpt_line(ehlo_capabilities set)
+{
+  uint32_t octets = 0;
+  for (uint32_t e = ehlo_capability_next(set, 0); e < EHLO_EXT_COUNT; e = ehlo_capability_next(set, e + 1)) {
+    octets += ehlo_extensions[e].rcpt;
+  }
+  return octets;
+}
+
 uint32_t ehlo_capability_line(ehlo_capabilities set)
 {
-  uint32_t mail = 0;
-  uint32_t rcpt = 0;
-  for (uint32_t e = ehlo_capability_next(set, 0); e < EHLO_EXT_COUNT; e = ehlo_capability_next(set, e + 1)) {
-    mail += ehlo_extensions[e].mail;
-    rcpt += ehlo_extensions[e].rcpt;
-  }
+  uint32_t mail = ehlo_capability_mail_line(set);
+  uint32_t rcpt = ehlo_capability_rcpt_line(set);
   return mail > rcpt ? mail : rcpt;
 }
 

@@ -21,7 +21,10 @@ static inline ehlo_capabilities capability_bit(uint32_t extension)
  * needs PIPELINING and ENHANCEDSTATUSCODES (RFC 2033 5). */
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol);
 
-/* What the set adds to the longest command line (RFC 5321 4.5.3.1.4): MAIL or RCPT, whichever grows more. */
+/* What the set adds to the longest command line (RFC 5321 4.5.3.1.4): to that of MAIL and its kin, to that of RCPT, and
+ * whichever of the two is more. */
+uint32_t ehlo_capability_mail_line(ehlo_capabilities set);
+uint32_t ehlo_capability_rcpt_line(ehlo_capabilities set);
 uint32_t ehlo_capability_line(ehlo_capabilities set);
 
 /* The first extension of the set from number `from` on; EHLO_EXT_COUNT if there is none. */

@@ -28,6 +28,7 @@ void ehlo_client_emit(ehlo_client *client, const ehlo_client_event *event)
 {
   if (!client->fatal && client->on_event(client, event, client->user) != EHLO_HANDLED) {
     client->fatal = 1;
+    client->count = client->released = 0;
     ehlo_client_enter(client, CLIENT_CLOSED);
   }
 }
@@ -134,11 +135,17 @@ static uint32_t expected_verb(const ehlo_client *client)
   return client->sent - front->end < UINT32_MAX / 2 ? front->verb : (uint32_t)EHLO_VERB_NONE;
 }
 
+/* The same for the line that is being read: what counts is when its first octets came. */
+static uint32_t awaited_verb(const ehlo_client *client)
+{
+  return client->begun_early ? (uint32_t)EHLO_VERB_NONE : expected_verb(client);
+}
+
 /* The server broke the protocol. */
 static void violate(ehlo_client *client, uint32_t kind, ehlo_span octets)
 {
   ehlo_client_event event = {.type = EHLO_CLIENT_EVENT_VIOLATION};
-  uint32_t verb = client->reply_code == 0 ? expected_verb(client) : client->reply_verb;
+  uint32_t verb = client->reply_code == 0 ? awaited_verb(client) : client->reply_verb;
   event.as.violation = (ehlo_client_event_violation){kind, verb, octets};
   client->violation = (uint8_t)kind;
   ehlo_client_enter(client, CLIENT_CLOSED);
@@ -165,12 +172,13 @@ static void greeted(ehlo_client *client, uint32_t code)
   }
 }
 
-/* Closes the session with the reply that says so. */
+/* Closes the session with the reply that says so, or that leaves nothing else. */
 static void closed_by_reply(ehlo_client *client, const ehlo_client_event *event)
 {
+  uint32_t code = event->as.reply.code;
   ehlo_client_enter(client, CLIENT_CLOSED);
   ehlo_client_emit(client, event);
-  ehlo_client_close(client, EHLO_END_SHUTDOWN, 421, event->as.reply.enhanced);
+  ehlo_client_close(client, code == 421 ? EHLO_END_SHUTDOWN : EHLO_END_REFUSED, code, event->as.reply.enhanced);
 }
 
 /* A reply is complete. */
@@ -181,7 +189,7 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
   next.type = 0;
   client->epoch++;
   client->reply_code = 0;
-  if (reply->code == 421) {
+  if (reply->code == 421 || client->premature) {
     closed_by_reply(client, event);
     return;
   }
@@ -213,6 +221,8 @@ static void name_command(const ehlo_client *client, ehlo_client_event *event)
   reply->ordinal = 0;
   if (reply->verb == EHLO_VERB_CONNECT || reply->verb == EHLO_VERB_NONE) {
     event->tag = 0;
+  } else if (client->premature) {
+    event->tag = client->data_tag;
   } else if (reply->verb == EHLO_VERB_RESULT) {
     const struct recipient *recipient = client_recipient(client, client->results);
     event->tag = recipient->tag;
@@ -234,7 +244,8 @@ static void read_text(ehlo_client *client, ehlo_client_event_reply *reply, ehlo_
   reply->text = text;
   reply->enhanced = no_enhanced;
   if (is_hello(reply->verb) || reply->verb == EHLO_VERB_CONNECT) {
-    if (reply->number > 1 && reply->code < 300) {
+    int lists = reply->verb == EHLO_VERB_EHLO || reply->verb == EHLO_VERB_LHLO;
+    if (lists && reply->number > 1 && reply->code < 300) {
       ehlo_client_capability(client, text);
     }
   } else if (client_offers(client, EHLO_EXT_ENHANCEDSTATUSCODES)) {
@@ -247,12 +258,25 @@ static void read_text(ehlo_client *client, ehlo_client_event_reply *reply, ehlo_
   }
 }
 
+/* Is content, or its end, on its way? A server may refuse it then and go: it has no right to (RFC 5321 4.3.1), but some
+ * do, and what they say is worth more than that they said it too early. */
+static int in_content(const ehlo_client *client)
+{
+  return client->call == CALL_CONTENT || (client->count > 0 && (client_command(client, 0)->verb == EHLO_VERB_MESSAGE ||
+                                                                client_command(client, 0)->verb == EHLO_VERB_RESULT));
+}
+
 /* The first line of a reply: what it answers, and whether it can. Returns 0, or EHLO_VIOLATION_. */
 static uint32_t begin_reply(ehlo_client *client, uint32_t code)
 {
-  client->reply_verb = expected_verb(client);
+  client->reply_verb = awaited_verb(client);
+  client->premature = 0;
   if (code != 421 && client->reply_verb == EHLO_VERB_NONE) {
-    return EHLO_VIOLATION_UNSOLICITED;
+    if (code < 400 || !in_content(client)) {
+      return EHLO_VIOLATION_UNSOLICITED;
+    }
+    client->premature = 1;
+    client->reply_verb = EHLO_VERB_MESSAGE;
   }
   if (!digit_answers(client->reply_verb, code / 100)) {
     return EHLO_VIOLATION_REPLY_CODE;
@@ -315,11 +339,15 @@ static size_t feed_line(ehlo_client *client, const unsigned char *data, size_t s
     reply_line(client, line, seen);
     return line.len + 2;
   }
+  if (line_is_fresh(&client->line)) {
+    client->begun_early = client->reply_code == 0 && expected_verb(client) == EHLO_VERB_NONE;
+  }
   unsigned char *buffer = client_part(client, client->line_at);
   int result = ehlo_line_take(&client->line, buffer, client->max_reply_line, data, size, &taken, &line, &seen);
   if (result == LINE_READY) {
     reply_line(client, line, seen);
     ehlo_line_done(&client->line);
+    client->begun_early = 0;
   } else if (client->line.fault != 0) {
     violate(client, client->line.fault == LINE_TOO_LONG ? EHLO_VIOLATION_LINE_TOO_LONG : EHLO_VIOLATION_BARE_NEWLINE,
             span_of(buffer, client->line.used));
@@ -445,7 +473,7 @@ uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
     return client->greeting_timeout;
   }
   if (client->count == 0) {
-    return 0;
+    return client->released_to != client->sent ? client->content_timeout : 0; /* the end of content for nobody */
   }
   switch (client_command(client, 0)->verb) {
   case EHLO_VERB_DATA: return client->data_timeout;

@@ -123,6 +123,8 @@ struct ehlo_client {
 
   /* Replies: the one that is being read, */
   uint32_t reply_code; /* 0 between replies */
+  uint8_t begun_early; /* its first octets came before its command had been sent */
+  uint8_t premature;   /* it refuses content that has not been sent to its end */
   uint32_t reply_verb;
   uint32_t reply_lines;
   uint64_t reply_octets;
@@ -228,6 +230,10 @@ void ehlo_client_capability(ehlo_client *client, ehlo_span text);
  * understood. */
 int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
                         ehlo_client_event *event);
+
+/* Ends the transaction that the replies have come to, if its MAIL was refused and nothing of it is out any more. As
+ * ehlo_client_proceed. */
+void ehlo_client_end_doomed(ehlo_client *client, ehlo_client_event *event);
 
 /* ---- client_content.c ---- */
 

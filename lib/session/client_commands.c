@@ -67,6 +67,15 @@ static void fail(struct draft *draft, int error)
   draft->error = draft->error == EHLO_OK ? error : draft->error;
 }
 
+/* The longest line of the command, CRLF included. */
+static size_t longest_line(const ehlo_client *client, uint32_t verb)
+{
+  if (opens_transaction(verb)) {
+    return COMMAND_LINE_MAX + ehlo_capability_mail_line(client->offered);
+  }
+  return COMMAND_LINE_MAX + (verb == EHLO_VERB_RCPT ? ehlo_capability_rcpt_line(client->offered) : 0);
+}
+
 /* Ends the line and queues it, if nothing was wrong with it. */
 static int commit(ehlo_client *client, struct draft *draft, uint64_t tag)
 {
@@ -75,7 +84,7 @@ static int commit(ehlo_client *client, struct draft *draft, uint64_t tag)
   }
   write_span(&draft->writer, span_of("\r\n", 2));
   size_t length = draft->writer.length;
-  if (length > COMMAND_LINE_MAX + ehlo_capability_line(client->offered) || length > client->output.size) {
+  if (length > longest_line(client, draft->verb) || length > client->output.size) {
     return EHLO_ERR_TOO_LONG;
   }
   if (length > draft->writer.size) {
@@ -451,8 +460,9 @@ int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span argument,
   ehlo_command command;
   struct draft draft = begin(client, EHLO_VERB_UNKNOWN);
   if (draft.error == EHLO_OK) {
-    if ((verb.ptr == NULL && verb.len > 0)) {
-      fail(&draft, EHLO_ERR_ARGUMENT);
+    if (verb.ptr == NULL) {
+      fail(&draft, verb.len > 0 ? EHLO_ERR_ARGUMENT : EHLO_ERR_SYNTAX);
+      verb.len = 0;
     } else if (ehlo_parse_command(verb, &command) != EHLO_OK || command.name.len != verb.len) {
       fail(&draft, EHLO_ERR_SYNTAX);
     } else if (command.verb != EHLO_VERB_UNKNOWN) {
@@ -517,14 +527,22 @@ static uint32_t queued_in_transaction(const ehlo_client *client)
   return count;
 }
 
+/* What can be called in the transaction that the replies have come to, if that is the one that is being called: from
+ * one to the other. If a hello is out, it is what can be called should that be refused. */
+static void change_call(ehlo_client *client, enum client_call from, enum client_call to)
+{
+  uint8_t *call = client->call == CALL_WAIT ? &client->before : &client->call;
+  if (client->mails_ahead == 0 && *call == from) {
+    *call = (uint8_t)to;
+  }
+}
+
 /* The transaction whose MAIL was refused is over once the last of its commands is answered. */
-static void end_doomed(ehlo_client *client, ehlo_client_event *event)
+void ehlo_client_end_doomed(ehlo_client *client, ehlo_client_event *event)
 {
   if (client->open && client->doomed && client->doomed_left == 0) {
     ehlo_client_end(client, EHLO_END_REFUSED, client->code, client->enhanced, event);
-    if (client->mails_ahead == 0 && (client->call == CALL_REFUSED || client->call == CALL_DATA)) {
-      client->call = CALL_IDLE;
-    }
+    change_call(client, CALL_REFUSED, CALL_IDLE);
   }
 }
 
@@ -542,10 +560,8 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
     client->code = code;
     client->enhanced = enhanced;
     client->doomed_left = queued_in_transaction(client);
-    if (client->mails_ahead == 0 && client->call == CALL_MAIL) {
-      client->call = CALL_REFUSED;
-    }
-    end_doomed(client, event);
+    change_call(client, CALL_MAIL, CALL_REFUSED);
+    ehlo_client_end_doomed(client, event);
   }
 }
 
@@ -554,7 +570,7 @@ static void proceed_rcpt(ehlo_client *client, const struct command *command, uin
   uint32_t ordinal = client->rcpts++;
   if (client->doomed) {
     client->doomed_left--;
-    end_doomed(client, event);
+    ehlo_client_end_doomed(client, event);
   } else if (code < 300) {
     if (client_is_lmtp(client)) {
       *client_recipient(client, client->recipients) = (struct recipient){command->tag, ordinal};
@@ -569,7 +585,7 @@ static void refuse_data(ehlo_client *client, uint32_t code, ehlo_enhanced enhanc
   client->call = CALL_IDLE;
   if (client->doomed) {
     client->doomed_left--;
-    end_doomed(client, event);
+    ehlo_client_end_doomed(client, event);
   } else {
     ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
     event->as.end.needs_reset = 1;

@@ -145,6 +145,7 @@ int ehlo_client_init(ehlo_client **out, void *memory, size_t size, const ehlo_cl
   client->convert_lf = config->convert_lf;
   client->hello_verb = EHLO_VERB_NONE;
   client->output.size = config->output_size;
+  client->epoch = 1; /* a host's own copy begins at 0 */
   ehlo_dot_begin(&client->dot, 0, config->processor);
   *out = client;
   return EHLO_OK;

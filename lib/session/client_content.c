@@ -190,6 +190,7 @@ int ehlo_client_body_end(ehlo_client *client)
 int ehlo_client_body_abort(ehlo_client *client)
 {
   static const ehlo_enhanced none;
+  ehlo_client_event event;
   int result = ehlo_client_enter_call(client);
   if (result != EHLO_OK) {
     return result;
@@ -202,6 +203,15 @@ int ehlo_client_body_abort(ehlo_client *client)
     client->count--;
     client->output.tail -= (uint32_t)(sizeof "DATA\r\n" - 1);
     client->call = CALL_MAIL;
+    if (client->open && client->doomed && client->mails_ahead == 0) {
+      client->call = CALL_REFUSED;
+      client->doomed_left--;
+      event.type = 0;
+      ehlo_client_end_doomed(client, &event);
+      if (event.type != 0) {
+        ehlo_client_emit(client, &event);
+      }
+    }
   } else {
     ehlo_client_close(client, EHLO_END_FAILED, 451, none);
   }

@@ -38,11 +38,6 @@ struct tester {
   int failed;
 };
 
-static const char *string_of(const struct text *text)
-{
-  return text->ptr == NULL ? "" : text->ptr;
-}
-
 static void print_way(FILE *report, const struct way *way, long first, long second)
 {
   static const char *const answers[] = {"in the handler", "soon", "late", "late, in reverse"};
@@ -58,21 +53,6 @@ static void print_way(FILE *report, const struct way *way, long first, long seco
   } else {
     fprintf(report, "cut at %ld and %ld", first, second);
   }
-}
-
-/* Shows where two logs part, with the lines before. */
-static void print_difference(FILE *report, const char *expected, const char *actual)
-{
-  size_t same = 0;
-  while (expected[same] != '\0' && expected[same] == actual[same]) {
-    same++;
-  }
-  size_t from = same;
-  for (int lines = 0; from > 0 && lines < 4; from--) {
-    lines += expected[from - 1] == '\n';
-  }
-  fprintf(report, "    plainly:\n%.*s\n    here:\n%.*s\n", (int)(same - from + 400), expected + from,
-          (int)(same - from + 400), actual + from);
 }
 
 static void replay(struct tester *tester, const struct way *way, long first, long second)

@@ -1,32 +1,16 @@
 /* transcript.h: sessions written down as text, and what replaying them against the server takes.
  *
- * transcript_read.c  text to sections, each one session
- * transcript_host.c  the host of a replay: it keeps to the documented loop, answers as written, and watches the laws
- * transcript.c       every way to replay a section, each held to the log of the first
+ * transcript_read.c    text to sections, each one session
+ * transcript_host.c    the host of a replay: it keeps to the documented loop, answers as written, and watches the laws
+ * transcript.c         every way to replay a section, each held to the log of the first
+ * transcript_shared.c  what the transcripts of the client use too
  *
  * The format is described in tests/transcripts/README.md.
  */
 #ifndef EHLO_TESTS_TRANSCRIPT_H
 #define EHLO_TESTS_TRANSCRIPT_H
 
-#include "ehlo.h"
-
-#include <stdio.h>
-
-/* ---- growing text --------------------------------------------------------------------------- */
-
-struct text {
-  char *ptr; /* a NUL stands behind the octets */
-  size_t len;
-  size_t room;
-};
-
-void text_clear(struct text *text);
-void text_free(struct text *text);
-void text_add(struct text *text, const void *octets, size_t size);
-void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Adds octets so that they can be read: one word, without spaces or control characters. */
-void text_add_escaped(struct text *text, ehlo_span octets);
+#include "transcript_shared.h"
 
 /* ---- what a transcript says ---------------------------------------------------------------------------------------
  */
@@ -145,8 +129,6 @@ int transcript_replay(const struct section *section, const struct way *way, long
 /* ---- all replays ----------------------------------------------------------------------------------------------------
  */
 
-/* Replays all sections of a file every way. Returns how many sections failed, and reports them on `report`. *replays
- * counts the replays. Each section's title and the log of its first replay go to `logs`, unless that is NULL. */
-unsigned transcript_test(const char *path, FILE *report, FILE *logs, unsigned long *sections, unsigned long *replays);
+transcript_test_fn transcript_test;
 
 #endif

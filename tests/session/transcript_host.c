@@ -22,24 +22,6 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-/* ---- memory with a guard page behind it ----------------------------------------------------- */
-
-enum { ARENA_SIZE = 1 << 21, CANARY = 64, CANARY_OCTET = 0xC5, POISON = 0xDB };
-
-/* The octet behind an arena of ARENA_SIZE octets, which cannot be touched. */
-static char *arena_new(void)
-{
-  size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  char *memory = mmap(NULL, ARENA_SIZE + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED || mprotect(memory + ARENA_SIZE, page, PROT_NONE) != 0) {
-    perror("mmap");
-    exit(2);
-  }
-  return memory + ARENA_SIZE;
-}
 
 static char *block_arena[2];
 static char *input_arena;
@@ -508,51 +490,6 @@ static int respond(struct run *run, const ehlo_event *event)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-static const char *const violation_names[] = {"?",
-                                              "EARLY_TALKER",
-                                              "EARLY_HELLO",
-                                              "BARE_NEWLINE",
-                                              "LINE_TOO_LONG",
-                                              "SYNTAX",
-                                              "UNKNOWN_VERB",
-                                              "NOT_OFFERED",
-                                              "SEQUENCE",
-                                              "NON_ASCII",
-                                              "PARAMETER",
-                                              "TOO_MANY_RECIPIENTS",
-                                              "TOO_BIG",
-                                              "TOO_MANY_ERRORS",
-                                              "SPACE_AFTER_COLON",
-                                              "BARE_ADDRESS",
-                                              "EXTRA_SPACES",
-                                              "UNDERSCORE",
-                                              "HELLO_NAME",
-                                              "CONTROL"};
-
-/* The name of a verb in capitals, also where the library's is for logs ("MESSAGE"). */
-static const char *verb_name(uint32_t verb)
-{
-  static const char *const names[] = {"UNKNOWN", "NONE", "LINE", "CONNECT", "MESSAGE", "RESULT"};
-  return verb < sizeof names / sizeof names[0] ? names[verb] : ehlo_verb_name(verb);
-}
-
-static const char *const end_names[] = {"?",          "ACCEPTED",  "REFUSED", "MIXED",        "RESET",
-                                        "SUPERSEDED", "QUIT",      "TOO_BIG", "BARE_NEWLINE", "LOST",
-                                        "SHUTDOWN",   "TIMED_OUT", "FAILED"};
-
-static const char *name_in(const char *const *names, size_t count, uint32_t number)
-{
-  return number < count ? names[number] : "?";
-}
-
-static void print_span(struct text *out, const char *label, ehlo_span span)
-{
-  if (span.len > 0) {
-    text_print(out, " %s", label);
-    text_add_escaped(out, span);
-  }
-}
-
 static void print_domain(struct text *out, const ehlo_domain *domain)
 {
   static const char *const kinds[] = {"none", "name", "ipv4", "ipv6"};
@@ -618,7 +555,7 @@ static void print_event(struct run *run, const ehlo_event *event)
     text_print(out, " ordinal=%u octets=%llu", event->as.result.ordinal, (unsigned long long)event->as.result.octets);
     break;
   case EHLO_EVENT_END:
-    text_print(out, " %s recipients=%u", name_in(end_names, 13, event->as.end.reason), event->as.end.recipients);
+    text_print(out, " %s recipients=%u", end_name(event->as.end.reason), event->as.end.recipients);
     if (!run->body_refused) {
       text_print(out, " octets=%llu", (unsigned long long)event->as.end.octets);
     }
@@ -634,8 +571,7 @@ static void print_event(struct run *run, const ehlo_event *event)
     print_span(out, "argument=", event->as.unknown.argument);
     break;
   case EHLO_EVENT_VIOLATION:
-    text_print(out, " %s %s", name_in(violation_names, 20, event->as.violation.kind),
-               verb_name(event->as.violation.verb));
+    text_print(out, " %s %s", violation_name(event->as.violation.kind), verb_name(event->as.violation.verb));
     print_span(out, "octets=", event->as.violation.octets);
     break;
   case EHLO_EVENT_CANCEL: text_print(out, " %llu", (unsigned long long)event->as.cancel.tag); break;
@@ -1026,106 +962,6 @@ static void print_states(struct run *run, struct text *out)
   text_print(out, "\n");
 }
 
-/* Are the words of `expected` the words of `actual`, the first the same and the others in order, perhaps with more
- * between them? Both end at LF. */
-static int words_match(const char *expected, const char *actual)
-{
-  int first = 1;
-  while (*expected != '\n') {
-    size_t word = strcspn(expected, " \n");
-    for (;;) {
-      size_t length = strcspn(actual, " \n");
-      int same = length == word && memcmp(actual, expected, word) == 0;
-      int ended = actual[length] == '\n';
-      actual += ended ? length : length + 1;
-      if (same) {
-        break;
-      }
-      if (first || ended) {
-        return 0;
-      }
-    }
-    first = 0;
-    expected += word;
-    expected += *expected == ' ';
-  }
-  return 1;
-}
-
-static const char *next_line_of(const char *line)
-{
-  return strchr(line, '\n') + 1;
-}
-
-/* Holds the "* " lines against what happened. The first line that did not, or NULL; with `exact`, also an event that no
- * line expects. */
-static const char *events_unmatched(const char *expected, const char *actual, int replies, int exact)
-{
-  while (*expected != '\0') {
-    if ((strncmp(expected, "REPLY ", 6) == 0) != replies) {
-      expected = next_line_of(expected);
-      continue;
-    }
-    while (*actual != '\0' && !words_match(expected, actual)) {
-      if (exact) {
-        return expected;
-      }
-      actual = next_line_of(actual);
-    }
-    if (*actual == '\0') {
-      return expected;
-    }
-    actual = next_line_of(actual);
-    expected = next_line_of(expected);
-  }
-  return exact && *actual != '\0' ? actual : NULL;
-}
-
-static int has_line(const char *lines, const char *line, size_t length)
-{
-  for (; *lines != '\0'; lines = next_line_of(lines)) {
-    if (strcspn(lines, "\n") == length && memcmp(lines, line, length) == 0) {
-      return 1;
-    }
-  }
-  return 0;
-}
-
-static const char *string_of(const struct text *text)
-{
-  return text->ptr == NULL ? "" : text->ptr;
-}
-
-static int text_differs(const struct text *a, const struct text *b)
-{
-  return a->len != b->len || (a->len > 0 && memcmp(a->ptr, b->ptr, a->len) != 0);
-}
-
-/* Prints octets as lines of a transcript. */
-static void print_lines(struct text *out, char marker, const struct text *octets)
-{
-  for (size_t at = 0; at < octets->len;) {
-    size_t end = at;
-    while (end < octets->len && !(octets->ptr[end] == '\n' && end > at && octets->ptr[end - 1] == '\r')) {
-      end++;
-    }
-    int whole = end < octets->len;
-    struct text line = {0};
-    for (size_t i = at; i < (whole ? end - 1 : end); i++) { /* spaces stay readable */
-      if (octets->ptr[i] == ' ') {
-        text_add(&line, " ", 1);
-      } else {
-        text_add_escaped(&line, (ehlo_span){octets->ptr + i, 1});
-      }
-    }
-    text_print(out, "%c%c ", marker, whole ? ':' : '>');
-    text_add(out, line.ptr, line.len);
-    text_print(out, "\n");
-    text_free(&line);
-    at = whole ? end + 1 : end;
-  }
-}
-
 static void describe_step(struct run *run, struct text *out, const struct text *states)
 {
   print_lines(out, 'S', &run->step);
@@ -1141,9 +977,9 @@ static void check_step(struct run *run, const struct item *item, const struct te
 {
   struct text what = {0};
   const char *unmatched =
-      events_unmatched(string_of(&item->events), string_of(&run->events), 0, run->section->events_all);
+      events_unmatched(string_of(&item->events), string_of(&run->events), EVENTS_OTHERS, run->section->events_all);
   if (unmatched == NULL) {
-    unmatched = events_unmatched(string_of(&item->events), string_of(&run->replies), 1, 0);
+    unmatched = events_unmatched(string_of(&item->events), string_of(&run->replies), EVENTS_REPLIES, 0);
   }
   if (text_differs(&item->octets, &run->step)) {
     text_print(&what, "the replies differ; expected:\n");

@@ -1,80 +1,8 @@
 /* transcript_read.c: transcripts, from text to sections. See tests/transcripts/README.md for the format. */
 #include "transcript.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- growing text --------------------------------------------------------------------------- */
-
-void text_clear(struct text *text)
-{
-  text->len = 0;
-  if (text->ptr != NULL) {
-    text->ptr[0] = '\0';
-  }
-}
-
-void text_free(struct text *text)
-{
-  free(text->ptr);
-  memset(text, 0, sizeof *text);
-}
-
-static void text_reserve(struct text *text, size_t more)
-{
-  if (text->room - text->len <= more) {
-    text->room = (text->len + more + 1) * 2;
-    text->ptr = realloc(text->ptr, text->room);
-    if (text->ptr == NULL) {
-      abort();
-    }
-  }
-}
-
-void text_add(struct text *text, const void *octets, size_t size)
-{
-  text_reserve(text, size);
-  if (size > 0) {
-    memcpy(text->ptr + text->len, octets, size);
-  }
-  text->len += size;
-  text->ptr[text->len] = '\0';
-}
-
-void text_print(struct text *text, const char *format, ...)
-{
-  char line[1024];
-  va_list arguments;
-  va_start(arguments, format);
-  int length = vsnprintf(line, sizeof line, format, arguments);
-  va_end(arguments);
-  text_add(text, line, length < (int)sizeof line ? (size_t)length : sizeof line - 1);
-}
-
-void text_add_escaped(struct text *text, ehlo_span octets)
-{
-  for (size_t i = 0; i < octets.len; i++) {
-    unsigned char octet = (unsigned char)octets.ptr[i];
-    if (octet == '\r') {
-      text_add(text, "\\r", 2);
-    } else if (octet == '\n') {
-      text_add(text, "\\n", 2);
-    } else if (octet == '\t') {
-      text_add(text, "\\t", 2);
-    } else if (octet == '\0') {
-      text_add(text, "\\0", 2);
-    } else if (octet == ' ') {
-      text_add(text, "\\s", 2);
-    } else if (octet == '\\') {
-      text_add(text, "\\\\", 2);
-    } else if (octet < 32 || octet == 127) {
-      text_print(text, "\\x%02X", octet);
-    } else {
-      text_add(text, &octet, 1);
-    }
-  }
-}
 
 /* ---- the reader ----------------------------------------------------------------------------- */
 
@@ -94,59 +22,11 @@ static void complain(struct reader *reader, const char *what)
   reader->failed = 1;
 }
 
-static int hexadecimal(char digit)
-{
-  const char *digits = "0123456789ABCDEF";
-  const char *found = digit == '\0' ? NULL : strchr(digits, digit);
-  return found == NULL ? -1 : (int)(found - digits);
-}
-
-/* Adds a line with its escapes and repetitions made real: \r \n \t \0 \s \\ \{ \xHH, and {text*count}. */
 static void add_octets(struct reader *reader, struct text *out, const char *from, size_t length)
 {
-  const char *end = from + length;
-  while (from < end) {
-    if (*from == '{') {
-      const char *close = from;
-      while (close < end && *close != '}') {
-        close++;
-      }
-      const char *star = close;
-      while (star > from && *star != '*') {
-        star--;
-      }
-      if (close == end || star == from) {
-        complain(reader, "expected {text*count}");
-        return;
-      }
-      struct text piece = {0};
-      add_octets(reader, &piece, from + 1, (size_t)(star - from - 1));
-      for (unsigned long count = strtoul(star + 1, NULL, 10); count > 0; count--) {
-        text_add(out, piece.ptr, piece.len);
-      }
-      text_free(&piece);
-      from = close + 1;
-      continue;
-    }
-    if (*from != '\\' || from + 1 == end) {
-      text_add(out, from, 1);
-      from++;
-      continue;
-    }
-    static const char names[] = "rnt0s\\{";
-    static const char octets[] = "\r\n\t\0 \\{";
-    const char *name = strchr(names, from[1]);
-    if (name != NULL) {
-      text_add(out, &octets[name - names], 1);
-      from += 2;
-    } else if (from[1] == 'x' && end - from >= 4 && hexadecimal(from[2]) >= 0 && hexadecimal(from[3]) >= 0) {
-      unsigned char octet = (unsigned char)(hexadecimal(from[2]) * 16 + hexadecimal(from[3]));
-      text_add(out, &octet, 1);
-      from += 4;
-    } else {
-      complain(reader, "unknown escape");
-      return;
-    }
+  const char *trouble = text_add_unescaped(out, from, length);
+  if (trouble != NULL) {
+    complain(reader, trouble);
   }
 }
 
@@ -172,23 +52,6 @@ static struct item *same_item(struct reader *reader, int kind)
     return &section->items[section->count - 1];
   }
   return new_item(reader, kind);
-}
-
-/* The word at *at, which moves behind it and the space that follows. */
-static size_t next_word(const char **at, const char **word)
-{
-  *word = *at;
-  size_t length = strcspn(*at, " ");
-  *at += length;
-  while (**at == ' ') {
-    (*at)++;
-  }
-  return length;
-}
-
-static int word_is(const char *word, size_t length, const char *name)
-{
-  return strlen(name) == length && memcmp(word, name, length) == 0;
 }
 
 static uint32_t event_named(const char *word, size_t length)
@@ -427,11 +290,6 @@ static void begin_section(struct reader *reader, const char *title)
   reader->section = section;
   reader->in_prose = 1;
   reader->more_open = 0;
-}
-
-static int starts(const char *line, const char *with)
-{
-  return strncmp(line, with, strlen(with)) == 0;
 }
 
 static void read_line(struct reader *reader, char *line)

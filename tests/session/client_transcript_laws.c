@@ -1,0 +1,433 @@
+/* client_transcript_laws.c: what must hold whatever is replayed.
+ *
+ * A small model, written from the header and RFC 2920 alone, keeps account of which replies are due, by counting, and
+ * holds events and octets to it:
+ *
+ *   - each command that a call took leaves once, as one line that begins with its verb, in the order of the calls;
+ *   - nothing leaves before the greeting; one command at a time unless the server offers PIPELINING; nothing
+ *     behind a command that stands last in its group before that is answered; with hold_data, DATA after all others;
+ *   - each reply names the command at the front of the queue, its tag, and the recipient; its lines are counted, and
+ *     agree on the code; no 3yz but to DATA, no 2yz to DATA; an enhanced code only where it is offered;
+ *   - CONTENT comes where a recipient was accepted, and tells how many;
+ *   - content on the wire is what was given, dots stuffed, ended by the line of a dot, and no line is cut;
+ *   - a verdict comes for the message, or in LMTP for each recipient that was accepted, and for no other;
+ *   - each MAIL, SEND, SOML, SAML that was called ENDs once, in the order of the calls;
+ *   - content is refused before its end was sent, if it is, as a message, and that ends the session;
+ *   - after a violation, such a refusal, or a 421 nothing comes but END;
+ *   - as many commands are pending as have no reply.
+ */
+#include "client_transcript.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void laws_break(struct laws *laws, const char *law)
+{
+  if (laws->broken == NULL) {
+    laws->broken = law;
+  }
+}
+
+#define LAW(laws, condition, law) \
+  do {                            \
+    if (!(condition)) {           \
+      laws_break(laws, law);      \
+    }                             \
+  } while (0)
+
+static struct due *due_add(struct laws *laws, uint32_t verb, uint64_t tag)
+{
+  laws->due = realloc(laws->due, (laws->due_count + 1) * sizeof *laws->due);
+  if (laws->due == NULL) {
+    abort();
+  }
+  struct due *due = &laws->due[laws->due_count++];
+  memset(due, 0, sizeof *due);
+  due->verb = verb;
+  due->tag = tag;
+  due->transaction = laws->transaction_count - 1;
+  return due;
+}
+
+void laws_begin(struct laws *laws, const ehlo_client_config *config)
+{
+  memset(laws, 0, sizeof *laws);
+  laws->config = config;
+  due_add(laws, EHLO_VERB_CONNECT, 0)->seen = 1;
+}
+
+void laws_free(struct laws *laws)
+{
+  for (size_t i = 0; i < laws->transaction_count; i++) {
+    free(laws->transactions[i].verdicts);
+  }
+  free(laws->transactions);
+  free(laws->due);
+  text_free(&laws->line);
+  text_free(&laws->given);
+  text_free(&laws->stuffed);
+}
+
+static int is_lmtp(const struct laws *laws)
+{
+  return laws->config->protocol == EHLO_PROTOCOL_LMTP;
+}
+
+/* ---- content -------------------------------------------------------------------------------- */
+
+/* What the server will make of the content on the wire: without the stuffed dots, up to the line of a dot, which must
+ * be the last. */
+static void unstuff(struct laws *laws, struct text *out)
+{
+  const struct text *wire = &laws->stuffed;
+  for (size_t at = 0; at < wire->len;) {
+    size_t end = at;
+    while (end + 1 < wire->len && (wire->ptr[end] != '\r' || wire->ptr[end + 1] != '\n')) {
+      LAW(laws, wire->ptr[end] != '\r' && wire->ptr[end] != '\n', "content has no bare CR or LF");
+      end++;
+    }
+    LAW(laws, end + 1 < wire->len, "content ends at the end of a line");
+    end += 2;
+    if (end - at == 3 && wire->ptr[at] == '.') {
+      LAW(laws, end == wire->len, "the line of a dot is the last");
+      return;
+    }
+    at += wire->ptr[at] == '.';
+    text_add(out, wire->ptr + at, end > wire->len ? wire->len - at : end - at);
+    at = end;
+  }
+  laws_break(laws, "content ends with the line of a dot");
+}
+
+/* What the host gave, as it is to arrive. */
+static void complete(const struct laws *laws, struct text *out)
+{
+  const struct text *given = &laws->given;
+  for (size_t i = 0; i < given->len; i++) {
+    if (laws->config->convert_lf && given->ptr[i] == '\n' && (i == 0 || given->ptr[i - 1] != '\r')) {
+      text_add(out, "\r", 1);
+    }
+    text_add(out, given->ptr + i, 1);
+  }
+  if (out->len > 0 && (out->len < 2 || memcmp(out->ptr + out->len - 2, "\r\n", 2) != 0)) {
+    text_add(out, "\r\n", 2);
+  }
+}
+
+static void verdicts_due(struct laws *laws, uint64_t tag, const struct transaction *transaction, int seen)
+{
+  if (!is_lmtp(laws)) {
+    due_add(laws, EHLO_VERB_MESSAGE, tag)->seen = seen;
+    return;
+  }
+  uint32_t ordinal = 0;
+  for (size_t i = 0; i < laws->answered; i++) { /* whose tags the results will have */
+    struct due rcpt = laws->due[i];
+    if (rcpt.verb == EHLO_VERB_RCPT && &laws->transactions[rcpt.transaction] == transaction) {
+      if (transaction->verdicts[ordinal] != 0) {
+        struct due *due = due_add(laws, EHLO_VERB_RESULT, rcpt.tag);
+        due->ordinal = ordinal;
+        due->seen = seen;
+      }
+      ordinal++;
+    }
+  }
+}
+
+static void content_ended(struct laws *laws)
+{
+  struct text arrives = {0};
+  struct text meant = {0};
+  unstuff(laws, &arrives);
+  complete(laws, &meant);
+  LAW(laws, !laws->content_broken, "content that failed is not ended");
+  LAW(laws, !text_differs(&arrives, &meant), "content arrives as it was given");
+  text_free(&arrives);
+  text_free(&meant);
+  const struct due *data = &laws->due[laws->answered - 1];
+  verdicts_due(laws, data->tag, &laws->transactions[data->transaction], 1);
+  laws->in_content = 0;
+}
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+static uint32_t verb_of(const struct laws *laws, int kind)
+{
+  static const uint32_t verbs[] = {EHLO_VERB_EHLO, EHLO_VERB_HELO, EHLO_VERB_MAIL, EHLO_VERB_SEND,
+                                   EHLO_VERB_SOML, EHLO_VERB_SAML, EHLO_VERB_RCPT, EHLO_VERB_DATA,
+                                   EHLO_VERB_RSET, EHLO_VERB_VRFY, EHLO_VERB_EXPN, EHLO_VERB_HELP,
+                                   EHLO_VERB_NOOP, EHLO_VERB_QUIT, EHLO_VERB_TURN, EHLO_VERB_UNKNOWN};
+  return kind == CALL_HELLO && is_lmtp(laws) ? EHLO_VERB_LHLO : verbs[kind];
+}
+
+static void transaction_add(struct laws *laws, uint64_t tag)
+{
+  laws->transactions = realloc(laws->transactions, (laws->transaction_count + 1) * sizeof *laws->transactions);
+  if (laws->transactions == NULL) {
+    abort();
+  }
+  laws->transactions[laws->transaction_count++] = (struct transaction){.tag = tag};
+}
+
+void laws_called(struct laws *laws, const struct call *call, uint64_t tag)
+{
+  switch (call->kind) {
+  case CALL_BODY: return;
+  case CALL_BODY_END: content_ended(laws); return;
+  case CALL_BODY_ABORT:
+    if (!laws->in_content) { /* DATA is taken back */
+      LAW(laws, laws->due[laws->due_count - 1].verb == EHLO_VERB_DATA, "DATA is the last that was called");
+      laws->due_count--;
+    }
+    return;
+  case CALL_MAIL:
+  case CALL_SEND:
+  case CALL_SOML:
+  case CALL_SAML: transaction_add(laws, tag); break;
+  default: break;
+  }
+  LAW(laws, !laws->has_quit, "nothing is called after QUIT");
+  laws->has_quit |= call->kind == CALL_QUIT;
+  struct due *due = due_add(laws, verb_of(laws, call->kind), tag);
+  if (call->kind == CALL_RCPT) {
+    struct transaction *transaction = &laws->transactions[due->transaction];
+    due->ordinal = transaction->called++;
+    transaction->verdicts = realloc(transaction->verdicts, transaction->called);
+    if (transaction->verdicts == NULL) {
+      abort();
+    }
+    transaction->verdicts[due->ordinal] = 0;
+  }
+}
+
+/* ---- octets --------------------------------------------------------------------------------- */
+
+static int stands_last(uint32_t verb)
+{
+  switch (verb) {
+  case EHLO_VERB_MAIL:
+  case EHLO_VERB_SEND:
+  case EHLO_VERB_SOML:
+  case EHLO_VERB_SAML:
+  case EHLO_VERB_RCPT:
+  case EHLO_VERB_RSET:
+  case EHLO_VERB_MESSAGE: /* content is the first of the next group */
+  case EHLO_VERB_RESULT: return 0;
+  default: return 1;
+  }
+}
+
+/* A whole line of a command has left. */
+static void line_left(struct laws *laws)
+{
+  size_t index = laws->answered;
+  int pipelining = ehlo_client_offers(laws->client, EHLO_EXT_PIPELINING);
+  for (; index < laws->due_count && laws->due[index].seen; index++) {
+    LAW(laws, pipelining, "one command at a time where PIPELINING is not offered");
+    LAW(laws, !stands_last(laws->due[index].verb), "nothing leaves behind what stands last in its group");
+  }
+  if (index == laws->due_count) {
+    LAW(laws, laws->dot_due && strcmp(laws->line.ptr, ".\r\n") == 0, "no octet leaves that was not called");
+    laws->dot_due = 0;
+    text_clear(&laws->line);
+    return;
+  }
+  struct due *due = &laws->due[index];
+  LAW(laws, !laws->config->hold_data || due->verb != EHLO_VERB_DATA || index == laws->answered,
+      "with hold_data DATA waits for all replies");
+  due->seen = 1;
+  size_t verb = strcspn(laws->line.ptr, " \r");
+  if (due->verb == EHLO_VERB_MESSAGE) {
+    LAW(laws, strcmp(laws->line.ptr, ".\r\n") == 0, "a message that nobody is to get is empty");
+  } else if (due->verb != EHLO_VERB_UNKNOWN) {
+    LAW(laws, word_is(laws->line.ptr, verb, ehlo_verb_name(due->verb)), "commands leave in the order of the calls");
+  }
+  LAW(laws, strlen(laws->line.ptr) == laws->line.len, "no NUL leaves");
+  LAW(laws, strcspn(laws->line.ptr, "\r\n") == laws->line.len - 2, "a call is one line");
+  text_clear(&laws->line);
+}
+
+void laws_wire(struct laws *laws, ehlo_span octets)
+{
+  LAW(laws, laws->greeted || octets.len == 0, "nothing leaves before the greeting");
+  if (laws->in_content) {
+    text_add(&laws->stuffed, octets.ptr, octets.len);
+    return;
+  }
+  for (size_t i = 0; i < octets.len; i++) {
+    text_add(&laws->line, octets.ptr + i, 1);
+    if (octets.ptr[i] == '\n') {
+      line_left(laws);
+    }
+  }
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* A refusal of content before its end was sent: does it come while there is some, with the tag of its DATA? */
+static void check_premature(struct laws *laws, const ehlo_client_event *event)
+{
+  size_t data = laws->answered;
+  while (data > 0 && laws->due[data - 1].verb != EHLO_VERB_DATA) {
+    data--;
+  }
+  LAW(laws, laws->in_content || laws->unsent, "content is refused too early only while it is on its way");
+  LAW(laws, data > 0 && event->tag == laws->due[data - 1].tag, "a message has the tag of DATA");
+  LAW(laws, event->as.reply.code >= 400 && event->as.reply.ordinal == 0, "only a refusal can come too early");
+}
+
+/* LINE and REPLY: is it the answer that is due? */
+static void check_reply(struct laws *laws, const ehlo_client_event *event)
+{
+  const ehlo_client_event_reply *reply = &event->as.reply;
+  const struct due *due = laws->answered < laws->due_count ? &laws->due[laws->answered] : NULL;
+  if (reply->verb == EHLO_VERB_NONE) {
+    LAW(laws, reply->code == 421 && event->tag == 0, "only a 421 comes unasked");
+    LAW(laws, laws->lines > 0 || due == NULL || !due->seen || laws->in_content || laws->unsent,
+        "a 421 answers what has left");
+  } else if (reply->verb == EHLO_VERB_MESSAGE && (due == NULL || due->verb != EHLO_VERB_MESSAGE || laws->unsent)) {
+    check_premature(laws, event);
+    laws->is_premature = 1;
+  } else if (due == NULL) {
+    laws_break(laws, "no reply without a command");
+  } else {
+    LAW(laws, reply->verb == due->verb, "replies are matched by counting: the verb");
+    LAW(laws, event->tag == due->tag, "replies are matched by counting: the tag");
+    LAW(laws, reply->ordinal == due->ordinal, "replies are matched by counting: the recipient");
+    LAW(laws, due->seen, "no reply comes before its command has left");
+    LAW(laws, reply->code / 100 != 3 || due->verb == EHLO_VERB_DATA, "no 3yz but to DATA");
+    LAW(laws, reply->code / 100 != 2 || due->verb != EHLO_VERB_DATA, "no 2yz to DATA");
+  }
+  LAW(laws, reply->number == laws->lines + 1, "the lines of a reply are counted");
+  LAW(laws, laws->lines == 0 || reply->code == laws->line_code, "the lines of a reply have one code");
+  LAW(laws, reply->enhanced.status_class == 0 || ehlo_client_offers(laws->client, EHLO_EXT_ENHANCEDSTATUSCODES),
+      "no enhanced code where it is not offered");
+  LAW(laws, reply->enhanced.status_class == 0 || reply->enhanced.status_class == reply->code / 100,
+      "the enhanced code of a reply is of the code's class");
+  LAW(laws, reply->text.len <= reply->line.len && reply->line.len >= 3, "a line holds its text");
+  LAW(laws,
+      reply->text.len == 0 ||
+          memcmp(reply->line.ptr + reply->line.len - reply->text.len, reply->text.ptr, reply->text.len) == 0,
+      "the text is the end of the line");
+  laws->lines++;
+  laws->line_code = reply->code;
+}
+
+/* What follows from a reply. */
+static void answered(struct laws *laws, const ehlo_client_event_reply *reply)
+{
+  laws->lines = 0;
+  laws->replies++;
+  if (laws->is_premature || reply->code == 421) {
+    laws->is_last_event = 1;
+    return;
+  }
+  struct due due = laws->due[laws->answered++];
+  struct transaction *transaction = laws->transaction_count > 0 ? &laws->transactions[due.transaction] : NULL;
+  int good = reply->code < 300;
+  switch (due.verb) {
+  case EHLO_VERB_CONNECT:
+    laws->greeted = 1;
+    if (!good) { /* what was called is dropped */
+      laws->due_count = laws->answered;
+    }
+    break;
+  case EHLO_VERB_EHLO:
+    if (reply->fallback) {
+      LAW(laws, reply->code / 10 == 50 && !laws->config->no_helo, "HELO follows where EHLO is not understood");
+      laws->answered--;
+      laws->due[laws->answered].verb = EHLO_VERB_HELO;
+      laws->due[laws->answered].seen = 0;
+    }
+    break;
+  case EHLO_VERB_MAIL:
+  case EHLO_VERB_SEND:
+  case EHLO_VERB_SOML:
+  case EHLO_VERB_SAML: transaction->refused = !good; break;
+  case EHLO_VERB_RCPT:
+    transaction->verdicts[due.ordinal] = good && !transaction->refused;
+    transaction->accepted += good && !transaction->refused;
+    break;
+  case EHLO_VERB_DATA:
+    if (reply->code / 100 == 3 && transaction->accepted == 0) {
+      verdicts_due(laws, due.tag, transaction, 0);
+      laws->dot_due = is_lmtp(laws); /* and no verdict is (RFC 2033 4.2) */
+    }
+    break;
+  default: break;
+  }
+  LAW(laws, reply->fallback == 0 || (reply->fallback == 1 && due.verb == EHLO_VERB_EHLO), "only EHLO has a fallback");
+}
+
+static void check_content(struct laws *laws, const ehlo_client_event *event)
+{
+  const struct due *data = laws->answered > 0 ? &laws->due[laws->answered - 1] : NULL;
+  if (data == NULL || data->verb != EHLO_VERB_DATA) {
+    laws_break(laws, "CONTENT comes behind the reply to DATA");
+    return;
+  }
+  const struct transaction *transaction = &laws->transactions[data->transaction];
+  LAW(laws, event->tag == data->tag, "CONTENT has the tag of DATA");
+  LAW(laws, laws->line_code / 100 == 3, "CONTENT comes behind a 3yz");
+  LAW(laws, transaction->accepted > 0, "CONTENT only if there is somebody to get it");
+  LAW(laws, event->as.content.recipients == transaction->accepted, "CONTENT tells how many recipients there are");
+  laws->in_content = 1;
+  laws->content_broken = 0;
+  text_clear(&laws->given);
+  text_clear(&laws->stuffed);
+}
+
+void laws_event(struct laws *laws, const ehlo_client_event *event)
+{
+  laws->events++;
+  LAW(laws, !laws->is_last_event || event->type == EHLO_CLIENT_EVENT_END, "at the end of all nothing comes but END");
+  switch (event->type) {
+  case EHLO_CLIENT_EVENT_LINE: check_reply(laws, event); break;
+  case EHLO_CLIENT_EVENT_REPLY:
+    check_reply(laws, event);
+    answered(laws, &event->as.reply);
+    break;
+  case EHLO_CLIENT_EVENT_HELLO:
+    LAW(laws, laws->line_code / 100 == 2 && laws->answered > 0, "HELLO comes behind a 2yz");
+    LAW(laws, event->tag == laws->due[laws->answered - 1].tag, "HELLO has the tag of the hello");
+    break;
+  case EHLO_CLIENT_EVENT_CONTENT: check_content(laws, event); break;
+  case EHLO_CLIENT_EVENT_END:
+    LAW(laws,
+        event->as.end.enhanced.status_class == 0 || event->as.end.enhanced.status_class == event->as.end.code / 100,
+        "the enhanced code of END is of the code's class");
+    LAW(laws, event->as.end.needs_reset <= 1, "what is told as 1 or 0 is one of them");
+    LAW(laws, laws->ended < laws->transaction_count, "one END for each transaction");
+    if (laws->ended < laws->transaction_count) {
+      LAW(laws, event->tag == laws->transactions[laws->ended].tag, "ENDs come in the order of the calls");
+      laws->ended++;
+    }
+    break;
+  case EHLO_CLIENT_EVENT_VIOLATION:
+    LAW(laws, event->tag == 0, "a violation has no tag");
+    LAW(laws, ehlo_client_violation(laws->client) == event->as.violation.kind, "the getter tells the violation");
+    laws->is_last_event = 1;
+    break;
+  default: laws_break(laws, "events have a type"); break;
+  }
+}
+
+/* ---- in between ----------------------------------------------------------------------------- */
+
+void laws_pause(struct laws *laws)
+{
+  uint32_t pending = 0;
+  for (size_t i = laws->answered; i < laws->due_count; i++) {
+    uint32_t verb = laws->due[i].verb; /* the results of a message stand for one command */
+    pending += verb != EHLO_VERB_CONNECT &&
+               (verb != EHLO_VERB_RESULT || i == laws->answered || laws->due[i - 1].verb != EHLO_VERB_RESULT);
+  }
+  LAW(laws, ehlo_client_pending(laws->client) == pending, "pending counts what has no reply");
+  LAW(laws, laws->in_content == ((ehlo_client_want(laws->client) & EHLO_WANT_CONTENT) != 0),
+      "CONTENT is wanted from its event to the end of the content");
+}
+
+void laws_end(struct laws *laws)
+{
+  LAW(laws, laws->ended == laws->transaction_count, "each transaction has its END at last");
+}
