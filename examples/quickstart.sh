@@ -1,10 +1,11 @@
 #!/bin/sh
-# quickstart.sh: a message on its way, from a stock mail client through libehlo into a Maildir.
+# quickstart.sh: a message on its way, through libehlo from end to end: from send by way of maild into a Maildir.
 #
 #   sh examples/quickstart.sh
 #
-# Installs what is missing (on Debian, by apt-get), builds, starts maild on a free port of this machine alone,
-# and has swaks send it a message. Everything it makes is in build-quickstart/, or in a temporary directory if it may not write here. Run it as often as you like.
+# Installs what is missing (on Debian, by apt-get), builds, starts maild on a free port of this machine alone, and has
+# send give it a message. Everything it makes is in build-quickstart/, or in a temporary directory if it may not write
+# here. Run it as often as you like.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -42,10 +43,9 @@ need gcc command -v cc
 need libc6-dev test -e /usr/include/stdio.h
 need meson command -v meson
 need ninja-build command -v ninja
-need swaks command -v swaks
 
 if [ -z "$missing" ]; then
-  say 'Needed' 'cc, meson, ninja and swaks: all here'
+  say 'Needed' 'cc, meson and ninja: all here'
 else
   as_root=
   [ "$(id -u)" -eq 0 ] || as_root=sudo
@@ -63,14 +63,15 @@ fi
 build=build-quickstart
 [ -w . ] || build=$(mktemp -d)
 [ -e $build/build.ninja ] || quietly meson setup -Dtests=false -Dbuildtype=release $build
-quietly ninja -C $build examples/maild
-say 'Built' "$build/examples/maild, from lib/ and examples/maild/"
+quietly ninja -C $build examples/maild examples/send
+say 'Built' "$build/examples/maild and send, from lib/ and examples/"
 
 # ---- a server ----
 
 rm -rf $build/mail
 mkdir $build/mail
 maild="$build/examples/maild --hostname mail.example.org --domain example.org --maildir $build/mail"
+: >$build/maild.log # else the port of the last time might be read from it
 $maild --listen 127.0.0.1:0 2>$build/maild.log &
 server=$!
 port=
@@ -88,19 +89,25 @@ say 'Started' "maild on port $port of 127.0.0.1"
 
 # ---- a message ----
 
-message='From: Ada <ada@client.example>
+cat >$build/message.eml <<'MESSAGE'
+From: Ada <ada@client.example>
 To: Grace <grace@example.org>
 Subject: Bytes in, message out
 
 The next line begins with a dot, and must arrive with just that one.
-.like this'
+.like this
+MESSAGE
 
-say 'Sending' 'what swaks and maild say to each other:'
+send="$build/examples/send --from ada@client.example --to grace@example.org"
+say 'Sending' "$build/message.eml; what send and maild say to each other:"
 echo
-swaks --server 127.0.0.1 --port "$port" --ehlo client.example --from ada@client.example --to grace@example.org \
-  --data "$message" --suppress-data >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-sed -n "s/^<[-*~][* ] */  S: /p; s/^ [-*~]> /  C: /p" "$log"
+$send --server "127.0.0.1:$port" --hello client.example --trace $build/message.eml >$build/outcome 2>"$log" || {
+  cat "$log" $build/outcome >&2
+  exit 1
+}
+sed 's/^/  /' "$log"
 echo
+say 'Outcome' "$(cat $build/outcome)"
 
 # ---- what became of it ----
 
@@ -118,4 +125,5 @@ for stored in $build/mail/*/new/*; do
   echo
 done
 say 'Yours' "$maild --listen 127.0.0.1:2525"
-say 'Next' 'README.md has a host in 30 lines; sh tests/run.sh shows that all this holds'
+say '' "$send --server 127.0.0.1:2525 $build/message.eml"
+say 'Next' 'README.md has a server in 30 lines and a client in 45; sh tests/run.sh shows that all this holds'

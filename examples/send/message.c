@@ -1,0 +1,137 @@
+/* message.c: what must be known of a file before it is offered, and its content.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * MAIL declares the size and octets above 127, and content that turns out not to be sendable would cost the connection:
+ * so each file is read through before anything is sent, and once more when its turn comes. It is not mapped, for a
+ * mapped file that somebody cuts short kills who reads it; and not kept, for it may be large. That it is still what it
+ * was is seen by its size and time, at the beginning, and at the end, when the server has not yet got the dot. */
+#define _GNU_SOURCE /* memfd_create */
+#include "send.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+  BLOCK = 128, /* octets that are examined at a time: at most 255 */
+  BEFORE = 64  /* octets in front of a piece: one is needed; so many keep it where copying is fast */
+};
+
+const char message_changed[] = "changed while it was sent";
+
+static char space[BEFORE + MESSAGE_PIECE];
+static char *const buffer = space + BEFORE;
+
+/* ---- what it is -------------------------------------------------------------------------------------------------- */
+
+/* octets[-1] is there. Without branches, and for a BLOCK at a time, so that compilers make vectors of it. */
+static inline void examine_some(struct message *message, const char *octets, size_t count)
+{
+  const char *before = octets - 1;
+  uint8_t seen = 0, bare_lf = 0, bare_cr = 0;
+  for (size_t i = 0; i < count; i++) {
+    seen |= (uint8_t)octets[i];
+    bare_lf = (uint8_t)(bare_lf + ((octets[i] == '\n') & (before[i] != '\r')));
+    bare_cr = (uint8_t)(bare_cr | ((octets[i] != '\n') & (before[i] == '\r')));
+  }
+  message->has_8bit |= seen > 127;
+  message->has_bare_cr |= bare_cr;
+  message->wire_size += bare_lf;
+}
+
+static void examine_piece(struct message *message, size_t count)
+{
+  size_t at = 0;
+  for (; at + BLOCK <= count; at += BLOCK)
+    examine_some(message, buffer + at, BLOCK);
+  examine_some(message, buffer + at, count - at);
+  message->size += count;
+  message->wire_size += count;
+  buffer[-1] = buffer[count - 1];
+}
+
+static void examine(struct message *message)
+{
+  ssize_t count;
+  buffer[-1] = '\n';
+  while ((count = pread(message->fd, buffer, MESSAGE_PIECE, (off_t)message->size)) > 0)
+    examine_piece(message, (size_t)count);
+  if (count < 0)
+    bad_usage(message->name, strerror(errno));
+  if (message->has_bare_cr || buffer[-1] == '\r')
+    bad_usage(message->name, ehlo_strerror(EHLO_ERR_BARE_NEWLINE));
+  message->lacks_end = buffer[-1] != '\n';
+  message->wire_size += message->lacks_end ? 2 : 0;
+}
+
+/* What can be read but once is copied, into memory: from there on it is like any file. */
+static void keep(struct message *message)
+{
+  ssize_t count = 0;
+  int copy = memfd_create("message", MFD_CLOEXEC);
+  while (copy >= 0 && (count = read(message->fd, buffer, MESSAGE_PIECE)) > 0) {
+    if (write(copy, buffer, (size_t)count) != count)
+      bad_usage(message->name, "more than can be kept in memory");
+  }
+  if (copy < 0 || count < 0 || fstat(copy, &message->status) != 0)
+    bad_usage(message->name, strerror(errno));
+  message_close(message);
+  message->fd = copy;
+  message->kept = 1;
+}
+
+void message_examine(struct message *message, const char *name)
+{
+  message->name = name;
+  message->fd = strcmp(name, "-") == 0 ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+  if (message->fd < 0 || fstat(message->fd, &message->status) != 0)
+    bad_usage(name, strerror(errno));
+  message->kept = message->fd == STDIN_FILENO;
+  if (!S_ISREG(message->status.st_mode) || lseek(message->fd, 0, SEEK_CUR) != 0)
+    keep(message);
+  examine(message);
+  message_close(message);
+}
+
+/* ---- its content ------------------------------------------------------------------------------------------------- */
+
+static int is_changed(const struct message *message)
+{
+  struct stat now;
+  const struct stat *then = &message->status;
+  return fstat(message->fd, &now) != 0 || now.st_size != then->st_size || now.st_mtim.tv_sec != then->st_mtim.tv_sec ||
+         now.st_mtim.tv_nsec != then->st_mtim.tv_nsec;
+}
+
+const char *message_open(struct message *message)
+{
+  if (message->fd < 0)
+    message->fd = open(message->name, O_RDONLY | O_CLOEXEC);
+  if (message->fd < 0)
+    return strerror(errno);
+  return is_changed(message) ? "changed before it was sent" : NULL;
+}
+
+void message_close(struct message *message)
+{
+  if (message->fd < 0 || message->kept)
+    return;
+  close(message->fd);
+  message->fd = -1;
+}
+
+const char *message_read(const struct message *message, uint64_t offset, ehlo_span *piece)
+{
+  uint64_t left = message->size - offset;
+  ssize_t count = pread(message->fd, buffer, left < MESSAGE_PIECE ? (size_t)left : MESSAGE_PIECE, (off_t)offset);
+  if (count < 0)
+    return strerror(errno);
+  int is_end = left == (uint64_t)count;
+  if (is_end ? is_changed(message) : count == 0)
+    return message_changed;
+  *piece = (ehlo_span){buffer, (size_t)count};
+  return NULL;
+}

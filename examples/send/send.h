@@ -1,0 +1,169 @@
+/* send.h: what the files of send share.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ *     send.c      the command line, one message after the other, the exit code
+ *     connect.c   where the server is, what this host is called, waiting
+ *     message.c   what must be known of a file before it is offered, and its content
+ *     session.c   the dialogue: the host of the library's client
+ *     report.c    what is told of all that
+ */
+#ifndef SEND_SEND_H
+#define SEND_SEND_H
+
+#include "../common.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+enum {
+  TEXT_SIZE = 512,               /* more of a reply is not shown */
+  MESSAGE_PIECE = 65536,         /* content is read in pieces that stay in the processor's cache */
+  MOST_SECONDS = INT_MAX / 1000, /* poll counts milliseconds */
+};
+
+/* What the command line said, but for messages and envelope. */
+struct settings {
+  ehlo_client_config config; /* without a hostname: this host's own name */
+  const char *server;
+  uint32_t timeout; /* seconds, at most MOST_SECONDS */
+  int trace;        /* show the dialogue */
+  int progress;     /* show how far a large message has got */
+};
+extern struct settings settings;
+
+/* An answer of the server, or what is said in place of one. */
+struct outcome {
+  uint32_t code; /* 0: none yet */
+  ehlo_enhanced enhanced;
+  char text[TEXT_SIZE];
+};
+
+struct recipient {
+  const char *address;
+  struct outcome outcome;
+  int put_off; /* by that outcome, perhaps only to a further transaction */
+};
+
+struct envelope {
+  const char *from;
+  struct recipient *recipients;
+  size_t count;
+  int smtputf8; /* an address or the header is in UTF-8 */
+};
+
+struct message {
+  const char *name;
+  int fd;             /* -1: not open */
+  int kept;           /* fd stays open: standard input, or a copy of what can be read but once */
+  struct stat status; /* of the file as it was examined */
+  uint64_t size;
+  uint64_t wire_size; /* with every line ending in CRLF */
+  int has_8bit, has_bare_cr, lacks_end;
+};
+
+/* ---- connect.c ---- */
+
+/* Connects to HOST:PORT or to the path of a Unix socket. Returns a descriptor that never blocks; or -1, and *why says
+ * what a recipient is to be told. Anything else in `server` is bad usage. */
+int connect_to(const char *server, struct outcome *why);
+
+/* What this host calls itself: its name; or if it has none that others could use, its address on that connection as a
+ * literal (RFC 5321 4.1.4). In a static buffer. */
+const char *own_name(int fd);
+
+/* Can EHLO say it: a domain or an address literal? */
+int is_hello_name(const char *name);
+
+/* Milliseconds of a clock that is never set. */
+int64_t milliseconds(void);
+
+/* When so many seconds have passed, or what --timeout allows if that is less; 0 are no limit of the caller's. */
+int64_t deadline_after(uint32_t seconds);
+
+/* Waits until one of `events` (POLLIN, POLLOUT) is there, or the connection is broken. Returns what poll said, 0 at the
+ * deadline. */
+short wait_until(int fd, short events, int64_t deadline);
+
+/* ---- message.c ---- */
+
+/* Finds out what MAIL has to say of the file (-: standard input). One that is no message is bad usage. */
+void message_examine(struct message *message, const char *name);
+
+/* Opens it for reading; to be closed again. Returns NULL, or why not. */
+const char *message_open(struct message *message);
+void message_close(struct message *message);
+
+/* Reads the piece that begins at `offset`, at most MESSAGE_PIECE octets. It is there until the next call of any
+ * function here. At the end it is empty. Returns NULL, or why the file cannot be read as it was examined; that of the
+ * last piece holds for all of them. */
+const char *message_read(const struct message *message, uint64_t offset, ehlo_span *piece);
+extern const char message_changed[];
+
+/* ---- session.c ---- */
+
+/* Which command is due. */
+enum next {
+  NEXT_NONE,  /* what was asked for is over */
+  NEXT_REPLY, /* none until the server has said more */
+  NEXT_HELLO,
+  NEXT_MAIL,
+  NEXT_RCPT,
+  NEXT_DATA,
+  NEXT_RSET,
+  NEXT_QUIT
+};
+
+/* A connection, with what was noted of the dialogue. All zero but `over` is the beginning. */
+struct session {
+  int fd;
+  ehlo_client *client;
+  uint32_t violation;  /* EHLO_VIOLATION_, also when it is closed */
+  struct outcome over; /* why nothing more can be sent; code 0: it can */
+
+  struct envelope *envelope; /* of the open transaction */
+  struct message *message;
+  enum next next;
+  size_t recipient;       /* the next to be asked about */
+  uint64_t offset;        /* how much of the message the library has been given */
+  size_t content;         /* octets of it at the front of the output */
+  int needs_reset;        /* by RSET before the next MAIL */
+  struct outcome reply;   /* the one that is being read, all its lines */
+  struct outcome decided; /* what holds for all recipients that have no answer of their own */
+
+  uint64_t epoch; /* of the library's clock */
+  int64_t deadline;
+};
+
+/* Takes a connection over, says hello. Whether that went well is in session->over. */
+void session_open(struct session *session, int fd);
+
+/* Sends a message, in as many transactions as the server wants for so many recipients. In the end each of them has an
+ * outcome. Where there could be no session it is that of session->over; session_open need not have been called. */
+void session_send(struct session *session, struct envelope *envelope, struct message *message);
+
+/* Says QUIT, if there is anybody left to hear it, and closes the connection. */
+void session_close(struct session *session);
+
+/* ---- report.c ---- */
+
+/* An outcome that no server said: "what: why". */
+void outcome_say(struct outcome *outcome, uint32_t code, uint16_t subject, uint16_t detail, const char *what,
+                 const char *why);
+
+/* What the library did not let out because this server could not take it, as a server would put it. Returns 0 if the
+ * error is another. */
+int outcome_refuse(struct outcome *outcome, int error, const char *what);
+
+/* Writes a line for each recipient to standard output. Returns the exit code that this makes of the one so far. */
+int report(const struct envelope *envelope, int status);
+
+/* How far a message has got. */
+void show_progress(const struct message *message, uint64_t offset);
+
+/* --trace: octets as they went out; that there were those of a message between them; a line of the server. */
+void trace_sent(const char *octets, size_t size);
+void trace_content(const struct message *message);
+void trace_line(ehlo_span line);
+
+#endif

@@ -1,0 +1,60 @@
+"""aiosmtpd_receiver.py PORT DIRECTORY MOST: the receiver of that name in receivers.py.
+
+Takes mail on 127.0.0.1 and ::1, says a line for each connection, and has in DIRECTORY a file for each message and
+recipient: "To: ", the recipient and LF, then the octets that aiosmtpd gives.
+"""
+
+import os
+import signal
+import sys
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
+
+
+class Handler:
+    def __init__(self, directory, most):
+        self.directory, self.most = directory, most
+        self.count = 0
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        print('hello from', hostname, flush=True)
+        session.host_name = hostname
+        return responses
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if len(envelope.rcpt_tos) >= self.most:
+            return '452 4.5.3 Too many recipients'
+        if address.startswith('refused'):
+            return '550 5.1.1 No such mailbox here'
+        if address.startswith('later'):
+            return '450 4.2.1 Come again'
+        envelope.rcpt_tos.append(address)
+        return '250 2.1.5 Fine'
+
+    async def handle_DATA(self, server, session, envelope):
+        for recipient in envelope.rcpt_tos:
+            self.count += 1
+            name = os.path.join(self.directory, str(self.count))
+            with open(name + '.tmp', 'wb') as file:
+                file.write(b'To: ' + recipient.encode() + b'\n')
+                file.write(envelope.original_content)
+            os.rename(name + '.tmp', name + '.eml')
+        return '250 2.6.0 Stored'
+
+
+def main():
+    port, directory, most = sys.argv[1:]
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # of the threads, too
+    SMTP.line_length_limit = 2 ** 24
+    handler = Handler(directory, int(most))
+    controllers = [Controller(handler, hostname=host, port=int(port), enable_SMTPUTF8=True, data_size_limit=None,
+                              server_hostname='aiosmtpd.example') for host in ('127.0.0.1', '::1')]
+    for controller in controllers:
+        controller.start()
+    signal.sigwait([signal.SIGTERM])
+    for controller in controllers:
+        controller.stop()
+
+
+main()
