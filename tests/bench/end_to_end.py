@@ -8,6 +8,7 @@ messages:    smtp-source sends each server the same, one server after the other,
              goal is the ratio to the floor: the median of what each round gives, and beside it the ratio of the least
              that each took, because what others do only ever adds. No messages per second are shown: with one sender
              they mostly tell how fast that is.
+sending:     examples/send and smtp-source send the same smtp-sink the same; the sender's own CPU seconds are counted.
 recipients:  how long a batch of a hundred takes whose every recipient takes 20 ms to check.
 idle:        what a connection that waits costs in memory.
 
@@ -244,6 +245,46 @@ def messages(servers, arguments):
         print(f'  goal: maild --quiet at most {GOAL} x the floor; above it: {"; ".join(above) or "none"}')
 
 
+# ---- sending ----
+
+def sender_cpu(command, processor):
+    """CPU seconds, user and system, that a sender takes."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(pinned(command, processor), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   env={**os.environ, 'PATH': PATH})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            log.seek(0)
+            raise Failed(f'{command[0]}: {log.read()[-2000:].decode(errors="replace")}')
+    return usage.ru_utime + usage.ru_stime
+
+
+def sending(servers, arguments):
+    """What a sender costs: examples/send beside smtp-source, one connection, to the same smtp-sink."""
+    sink_processor, processor = processors(arguments.pin)
+    with tempfile.TemporaryDirectory(prefix='end-to-end-') as directory, servers.sink(sink_processor) as sink:
+        print(f'\nsending: CPU seconds of the sender for {COUNT:,} messages on one connection to smtp-sink'
+              f'\n  medians of {arguments.rounds} interleaved rounds; x smtp-source: of the ratios within a round')
+        for label, size, count in [('1 KB', 1000, 1000), ('1 MB', 1000000, 40)]:
+            commands = {'smtp-source': ['smtp-source', '-d', '-f', 'sender@example.org', '-t', f'recipient@{DOMAIN}',
+                                        '-l', str(size), '-m', str(count), '-s', '1', f'127.0.0.1:{sink.port}']}
+            for end, name in (('\r\n', 'CRLF'), ('\n', 'LF')):
+                file = pathlib.Path(directory) / f'{name}-{size}'
+                line = ('x' * 76 + end).encode()
+                file.write_bytes((line * (size // len(line) + 1))[:size - len(end)] + end.encode())
+                commands[f'send, file with {name}'] = [
+                    arguments.send, '--server', f'127.0.0.1:{sink.port}', '--hello', 'client.example.org',
+                    '--from', 'sender@example.org', '--to', f'recipient@{DOMAIN}', *[str(file)] * count]
+            seen = {name: [] for name in commands}
+            for _ in range(arguments.rounds):
+                for name, command in commands.items():
+                    seen[name].append(sender_cpu(command, processor) * COUNT / count)
+            for name, runs in seen.items():
+                ratio = statistics.median(run / base for run, base in zip(runs, seen['smtp-source']))
+                print(f'  {label if name == "smtp-source" else "":8}{name:24}{statistics.median(runs):9.2f}{ratio:9.2f}')
+
+
 # ---- recipients ----
 
 def read_replies(connection, count):
@@ -356,13 +397,14 @@ def idle(servers, arguments):
 
 # ---- all ----
 
-PARTS = {'messages': messages, 'recipients': recipients, 'idle': idle}
+PARTS = {'messages': messages, 'sending': sending, 'recipients': recipients, 'idle': idle}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--floor', required=True, help='the program made of floor.c')
     parser.add_argument('--maild', help='without it only the others are measured')
+    parser.add_argument('--send', help='examples/send; without it nothing is said of sending')
     parser.add_argument('--rounds', type=int, default=11)
     parser.add_argument('--only', default=','.join(PARTS), help='parts, by commas: ' + ', '.join(PARTS))
     parser.add_argument('--no-pin', dest='pin', action='store_false', help='let server and sender share processors')
@@ -373,6 +415,8 @@ def main():
     for name in arguments.only.split(','):
         if name == 'messages' and not shutil.which('smtp-source', path=PATH):
             print('\nend to end: messages: skipped, there is no smtp-source (it comes with Postfix)')
+        elif name == 'sending' and not (arguments.send and shutil.which('smtp-source', path=PATH)):
+            print('\nend to end: sending: skipped, there is no send or no smtp-source')
         elif name == 'recipients' and not arguments.maild:
             print('\nend to end: recipients: skipped, there is no maild')
         else:
