@@ -118,7 +118,7 @@ typedef struct ehlo_client_config {
   uint8_t hold_data;       /* keep DATA back until every RCPT has its reply, where the server pipelines too */
   uint8_t pass_parameters; /* send parameters that the library does not know; else EHLO_ERR_NOT_OFFERED */
   uint8_t convert_lf;      /* content comes with LF as line ending, as local files have it: a bare LF becomes CRLF. CRLF
-                              stays      as it is; a bare CR is refused as ever */
+                              stays as it is; a bare CR is refused as ever */
 
   /* The library's own: what ehlo_client_config_init found out about the processor. */
   uint8_t processor;
