@@ -54,6 +54,12 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
     ehlo_client_end(client, reason, code, enhanced, &event);
     ehlo_client_emit(client, &event);
   }
+  if (reason == EHLO_END_REFUSED) {
+    /* Who is called behind a message that was refused so early has heard nothing. */
+    reason = EHLO_END_LOST;
+    code = 451;
+    enhanced = no_enhanced;
+  }
   for (uint32_t i = 0; i < client->count; i++) {
     const struct command *command = client_command(client, i);
     if (opens_transaction(command->verb)) {

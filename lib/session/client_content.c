@@ -57,6 +57,7 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
 
 void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
 {
+  static const ehlo_enhanced none;
   uint32_t verdicts = client_is_lmtp(client) ? client->recipients : 1;
   client->results++;
   client->results_good += code < 300 && client->recipients > 0 ? 1 : 0;
@@ -65,8 +66,8 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
   }
   if (client->recipients == 0) {
     /* Nobody got it, whatever the server says. */
-    code = client->doomed ? client->code : code < 400 ? 554 : code;
-    enhanced = client->doomed ? client->enhanced : enhanced;
+    code = client->doomed ? client->code : 554;
+    enhanced = client->doomed ? client->enhanced : none;
   }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
   ehlo_client_end(client, reason, code, enhanced, event);

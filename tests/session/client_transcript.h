@@ -189,14 +189,18 @@ struct client_way {
 
 enum { CUT_NONE = -1, CUT_EVERYWHERE = -2 };
 
-/* What a replay left behind, by turns. A turn begins with each piece that the server sends. */
+/* A turn begins with each piece that the server sends. */
+struct client_turn {
+  struct text states; /* at its end; empty if calls still wait for room */
+  unsigned events;    /* that came while the server's octets were fed */
+};
+
+/* What a replay left behind. */
 struct client_log {
   struct text text; /* events and octets */
-  struct client_turn {
-    struct text states; /* at its end; empty if calls still wait for room */
-    unsigned events;    /* that came while the server's octets were fed */
-  } * turns;
+  struct client_turn *turns;
   size_t count;
+  size_t room; /* turns whose texts are kept for the next replay: memory is slow under sanitizers */
 };
 
 void client_log_free(struct client_log *log);

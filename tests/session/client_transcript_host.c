@@ -212,7 +212,7 @@ static void after_call(struct run *run, int may_have_moved)
     watch(run, 0);
   }
   /* Long sections pause often; and attach asks the processor what it can do, which is slow. */
-  unsigned every = run->section->octets > 250 ? 7 : 1;
+  unsigned every = run->section->octets > 120 ? 7 : 1;
   if (run->way->moves && run->pauses++ % every == 0) {
     move_block(run);
   }
@@ -621,11 +621,14 @@ static void end_turn(struct run *run)
 static void begin_turn(struct run *run, unsigned line)
 {
   struct client_log *log = run->log;
-  log->turns = realloc(log->turns, (log->count + 1) * sizeof *log->turns);
-  if (log->turns == NULL) {
-    abort();
+  if (log->count == log->room) {
+    log->turns = realloc(log->turns, (log->room + 1) * sizeof *log->turns);
+    if (log->turns == NULL) {
+      abort();
+    }
+    memset(&log->turns[log->room++], 0, sizeof *log->turns);
   }
-  memset(&log->turns[log->count++], 0, sizeof *log->turns);
+  text_clear(&log->turns[log->count++].states);
   run->turn_line = line;
   run->turn_events = 0;
   run->inline_done = 0;
@@ -876,7 +879,7 @@ static void finish(struct run *run)
 
 void client_log_free(struct client_log *log)
 {
-  for (size_t i = 0; i < log->count; i++) {
+  for (size_t i = 0; i < log->room; i++) {
     text_free(&log->turns[i].states);
   }
   free(log->turns);
@@ -888,10 +891,23 @@ int client_transcript_replay(const struct client_section *section, const struct 
                              long second, const struct client_log *reference, struct client_log *log,
                              struct text *trouble)
 {
-  struct run run = {
-      .section = section, .way = way, .reference = reference, .log = log, .trouble = trouble, .cuts = {first, second}};
-  client_log_free(log);
-  text_clear(trouble);
+  /* These texts too are kept for the next replay. */
+  static struct text input, unsent, wire, events;
+  struct run run = {.section = section,
+                    .way = way,
+                    .reference = reference,
+                    .log = log,
+                    .trouble = trouble,
+                    .cuts = {first, second},
+                    .input = input,
+                    .unsent = unsent,
+                    .wire = wire,
+                    .events = events};
+  struct text *texts[] = {&run.input, &run.unsent, &run.wire, &run.events, &log->text, trouble};
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    text_clear(texts[i]);
+  }
+  log->count = 0;
   begin(&run);
   if (!run.failed) {
     play_given(&run);
@@ -911,10 +927,10 @@ int client_transcript_replay(const struct client_section *section, const struct 
     print_lines(trouble, 'C', &run.wire);
   }
   laws_free(&run.laws);
-  struct text *texts[] = {&run.input, &run.unsent, &run.wire, &run.events};
-  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-    text_free(texts[i]);
-  }
+  input = run.input;
+  unsent = run.unsent;
+  wire = run.wire;
+  events = run.events;
   free(run.waiting);
   return run.failed ? -1 : 0;
 }
