@@ -8,15 +8,17 @@
  *
  *     ehlo_client_hello(client, 0);
  *     while (!((want = ehlo_client_want(client)) & EHLO_WANT_CLOSE)) {
- *       while ((data = ehlo_client_output(client, &size)), size > 0)
- *         ehlo_client_sent(client, write(fd, data, size));
+ *       while ((data = ehlo_client_output(client, &size)), size > 0) {
+ *         count = write(fd, data, size);
+ *         count >= 0 ? ehlo_client_sent(client, count) : ehlo_client_eof(client);
+ *       }
  *       if (want & EHLO_WANT_CONTENT) {
- *         if (held == 0 && (held = fread(at = message, 1, sizeof message, file)) == 0) {
- *           ehlo_client_body_end(client);
- *         } else {
- *           ehlo_client_body(client, at, held, &taken);
- *           at += taken, held -= taken;
- *         }
+ *         if (held == 0 && (held = fread(at = message, 1, sizeof message, file)) == 0)
+ *           error = ehlo_client_body_end(client);
+ *         else
+ *           error = ehlo_client_body(client, at, held, &taken), at += taken, held -= taken;
+ *         if (error != EHLO_OK || ferror(file))
+ *           ehlo_client_body_abort(client);
  *       } else if (!(want & EHLO_WANT_WRITE)) {
  *         count = read(fd, buffer, sizeof buffer);
  *         count > 0 ? ehlo_client_feed(client, buffer, count, &taken) : ehlo_client_eof(client);
@@ -25,8 +27,9 @@
  *
  * and in its handler:
  *
- *     HELLO      ehlo_client_mail(...); ehlo_client_rcpt(...); ehlo_client_data(...);
- *     END        ehlo_client_quit(...), or the next message
+ *     HELLO            ehlo_client_mail(...); ehlo_client_rcpt(...); ehlo_client_data(...);
+ *     REPLY over 399   ehlo_client_quit(...): where it is too early for that it is an error, and changes nothing
+ *     END              ehlo_client_quit(...), or the next message
  *
  * Every command is a call. It is checked, written into the output at once, and released when the protocol allows:
  * what may stand together in a group goes out together where the server offered PIPELINING (RFC 2920), one command at a
@@ -162,14 +165,16 @@ typedef struct ehlo_client_event_content {
   uint32_t recipients; /* accepted, at least 1 */
 } ehlo_client_event_content;
 
-/* END: a transaction is over. ACCEPTED: the server is responsible for the message, for every recipient that it
- * accepted. MIXED (LMTP): for those whose RESULT was 2yz. Anything else: for none. */
+/* END: a transaction is over; once for each that was called, unless a handler ended the session. ACCEPTED: the server
+ * is responsible for the message, for every recipient that it accepted. MIXED (LMTP): for those whose RESULT was 2yz.
+ * Anything else: for none. */
 typedef struct ehlo_client_event_end {
   uint32_t reason;      /* EHLO_END_ */
   uint32_t recipients;  /* accepted */
   uint32_t code;        /* the reply that decided: to the message, to DATA, to MAIL, or a 421; else 451, as RFC 5321 3.8
                            has it for a connection that broke; 554 if every recipient was refused, whatever was said of
-                           the message; 0 for RESET (or the refusal of RSET), SUPERSEDED, QUIT */
+                           the message; 0 for RESET (or the refusal of RSET), SUPERSEDED, QUIT. In LMTP the last
+                           RESULT: each has told its own */
   uint32_t needs_reset; /* 1 if the server still holds the transaction: RSET before the next MAIL */
   ehlo_enhanced enhanced; /* of that reply */
 } ehlo_client_event_end;
@@ -236,12 +241,12 @@ EHLO_API int ehlo_client_feed(ehlo_client *client, const void *data, size_t size
  * behind them, until ehlo_client_sent, a command call, a body call, or a move of the block. No event fires. */
 EHLO_API const void *ehlo_client_output(ehlo_client *client, size_t *size);
 
-/* `size` octets of the output have been handed to the server; 0 is legal, more than there are counts as all. To be
- * called before the answer to them is fed. No event fires. */
+/* `size` octets of the output have been handed to the server; 0 is legal. More than there are, as what a write that
+ * failed returned, is ignored. To be called before the answer to them is fed. No event fires. */
 EHLO_API void ehlo_client_sent(ehlo_client *client, size_t size);
 
-/* What the session is waiting for: a sum of EHLO_WANT_READ, WRITE, CONTENT, TURN, CLOSE. Pure. READ is shown all the
- * time, so that a 421 and the end of the connection are noticed. */
+/* What the session is waiting for: a sum of EHLO_WANT_READ, WRITE, CONTENT, TURN, CLOSE. Pure. READ is shown until
+ * TURN or CLOSE, so that a 421 and the end of the connection are noticed. */
 EHLO_API uint32_t ehlo_client_want(const ehlo_client *client);
 
 /* The server will send no more, or the connection broke. Every open transaction ENDs with EHLO_END_LOST (in LMTP with
@@ -278,9 +283,10 @@ EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch
  * Commands may be called before the greeting has come; if it refuses the session they are dropped without a reply, and
  * only QUIT is left (RFC 5321 4.1.4). */
 
-/* EHLO, or LHLO in LMTP, with the config's hostname. If EHLO is answered 50z, HELO follows by itself (RFC 5321 3.2),
- * unless no_helo; the REPLY says so. After a 2yz, HELLO; an open transaction ENDs then, and what the server offered
- * before is forgotten. Legal at any time. (RFC 5321 4.1.1.1, RFC 2033 4.1) */
+/* EHLO, or LHLO in LMTP, with the config's hostname. If EHLO is answered 50z, and none was accepted
+ * before, HELO follows by itself (RFC 5321 3.2), unless no_helo; the REPLY says so. After a 2yz, HELLO; an open
+ * transaction ENDs then, and what the server offered before is forgotten. Legal at any time. (RFC 5321 4.1.1.1, RFC
+ * 2033 4.1) */
 EHLO_API int ehlo_client_hello(ehlo_client *client, uint64_t tag);
 
 /* HELO itself, for servers that are known to drop the connection at EHLO (RFC 1869 4.7). EHLO_ERR_STATE in LMTP. */
@@ -299,10 +305,10 @@ typedef struct ehlo_mail_options {
 
 /* MAIL FROM opens a transaction (RFC 5321 4.1.1.2). `path` is the reverse-path: "user@example.org", with or without
  * angle brackets; empty or "<>" for the null path. A source route is left out, a quoted local-part gets the least
- * quoting. `options` may be NULL. Legal after HELLO when no transaction is open, also while the verdict on the last
- * message is still to come. Returns also EHLO_ERR_SIZE (more than the server's SIZE), EHLO_ERR_8BITMIME (BODY=8BITMIME
- * is not offered), EHLO_ERR_SMTPUTF8 (SMTPUTF8 is not offered, or the path needs it and it was not asked for),
- * EHLO_ERR_NOT_OFFERED. */
+ * quoting. `options` may be NULL. Legal after HELLO when no transaction is open (nor held by the server: see END), also
+ * while the verdict on the last message is still to come. Returns also EHLO_ERR_SIZE (more than the server's SIZE),
+ * EHLO_ERR_8BITMIME (BODY=8BITMIME is not offered), EHLO_ERR_SMTPUTF8 (SMTPUTF8 is not offered, or the path needs it
+ * and it was not asked for), EHLO_ERR_NOT_OFFERED. */
 EHLO_API int ehlo_client_mail(ehlo_client *client, ehlo_span path, const ehlo_mail_options *options, uint64_t tag);
 
 /* SEND, SOML and SAML FROM open a transaction as MAIL does (RFC 821 3.4); to terminals, or to terminals and mailboxes.
@@ -332,8 +338,9 @@ EHLO_API int ehlo_client_data(ehlo_client *client, uint64_t tag);
 /* RSET ends the open transaction, if there is one (RFC 5321 4.1.1.5). */
 EHLO_API int ehlo_client_rset(ehlo_client *client, uint64_t tag);
 
-/* VRFY and EXPN (RFC 5321 4.1.1.6, 4.1.1.7). `argument` is a user name, mailbox or list, not empty, printable; with
- * `smtputf8` UTF-8 too, and so may the answer be (RFC 6531 3.7.4.2). Returns also EHLO_ERR_SMTPUTF8. */
+/* VRFY and EXPN (RFC 5321 4.1.1.6, 4.1.1.7): part of SMTP itself, so they, as HELP, need no offer. `argument` is a user
+ * name, mailbox or list, not empty, printable; with `smtputf8` UTF-8 too, and so may the answer be (RFC 6531 3.7.4.2).
+ * Returns also EHLO_ERR_SMTPUTF8. */
 EHLO_API int ehlo_client_vrfy(ehlo_client *client, ehlo_span argument, int smtputf8, uint64_t tag);
 EHLO_API int ehlo_client_expn(ehlo_client *client, ehlo_span argument, int smtputf8, uint64_t tag);
 
@@ -350,7 +357,8 @@ EHLO_API int ehlo_client_quit(ehlo_client *client, uint64_t tag);
 EHLO_API int ehlo_client_turn(ehlo_client *client, uint64_t tag);
 
 /* A command that the library does not know: `verb`, a word of letters, digits and hyphens, a space and the printable
- * ASCII argument, if there is one. It stands last in its group (RFC 2920 3.1). EHLO_ERR_ARGUMENT for a verb that the
+ * ASCII argument, if there is one. It stands last in its group (RFC 2920 3.1). Not for verbs
+ * that change how the octets behind them are read: the library would not know. EHLO_ERR_ARGUMENT for a verb that the
  * library knows: it has a function of its own. A 3yz to it is a violation. */
 EHLO_API int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span argument, uint64_t tag);
 
@@ -379,11 +387,11 @@ EHLO_API int ehlo_client_body_gather(ehlo_client *client, const void *data, size
  * EHLO_ERR_STATE, EHLO_ERR_BARE_NEWLINE (it ended in a CR), EHLO_ERR_SPACE (drain and call again). */
 EHLO_API int ehlo_client_body_end(ehlo_client *client);
 
-/* The content cannot be given. If ehlo_client_output has not shown DATA yet it is taken back, and the transaction
- * stands as before it. Else nothing but closing the connection keeps the server from taking the half for the whole:
- * what waits to be sent is dropped, the transaction ENDs with EHLO_END_FAILED, and the session wants CLOSE. May fire
- * END. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before DATA and after body_end, EHLO_ERR_REENTRANT,
- * EHLO_ERR_HOST. */
+/* The content cannot be given. If DATA is still held back, not among what ehlo_client_output shows, it is taken back,
+ * and the transaction stands as before it. Else nothing but closing the connection keeps the server from taking the
+ * half for the whole: what waits to be sent is dropped, the transaction ENDs with EHLO_END_FAILED, and the session
+ * wants CLOSE. May fire END. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE before DATA and after body_end,
+ * EHLO_ERR_REENTRANT, EHLO_ERR_HOST. */
 EHLO_API int ehlo_client_body_abort(ehlo_client *client);
 
 /* ---- getters ----------------------------------------------------------------------------------------------------- */

@@ -291,6 +291,19 @@ static int encode_octet(ehlo_dot *dot, struct piece *piece)
   return EHLO_OK;
 }
 
+/* The search stops at `at`, behind what it has taken. What follows need not be what was looked at here, so the state is
+ * that of the octets before. */
+static int stop_encoding(ehlo_dot *dot, struct piece *piece, size_t at)
+{
+  const unsigned char *data = piece->data;
+  if (at > piece->at) {
+    int line = data[at - 1] == '\n' && (strict(dot) || data[at - 2] == '\r');
+    dot->state = data[at - 1] == '\r' ? CR : line ? LINE : TEXT;
+    piece->at = at;
+  }
+  return EHLO_OK;
+}
+
 /* As decode_run, the other way. A run ends behind the dot that is to be stuffed and the next begins before it, so that
  * the same octet is sent twice. */
 static int encode_run(ehlo_dot *dot, struct piece *piece)
@@ -316,7 +329,7 @@ static int encode_run(ehlo_dot *dot, struct piece *piece)
         piece->run = behind - 1;
       }
       if (piece->max - piece->count < SPANS_FREE) {
-        return stop_in_line(dot, piece, behind);
+        return stop_encoding(dot, piece, behind);
       }
     }
     if (to - events.block <= SCAN_BLOCK) {
@@ -324,7 +337,7 @@ static int encode_run(ehlo_dot *dot, struct piece *piece)
     }
     at = events.block + SCAN_BLOCK;
   }
-  return stop_in_line(dot, piece, behind > to ? behind : to);
+  return stop_encoding(dot, piece, behind > to ? behind : to);
 }
 
 int ehlo_dot_encode(ehlo_dot *dot, const void *data, size_t size, size_t *consumed, ehlo_span *spans, size_t max,

@@ -51,6 +51,9 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
   ehlo_client_event event;
   ehlo_client_enter(client, CLIENT_CLOSED);
   if (client->open) {
+    if (reason == EHLO_END_REFUSED && client->recipients == 0) {
+      ehlo_client_nobody(client, &code, &enhanced);
+    }
     ehlo_client_end(client, reason, code, enhanced, &event);
     ehlo_client_emit(client, &event);
   }
@@ -439,13 +442,12 @@ void ehlo_client_sent(ehlo_client *client, size_t size)
 {
   size_t waiting;
   (void)ehlo_client_output(client, &waiting);
-  if (waiting == 0 || size == 0) {
-    return;
+  if (size == 0 || size > waiting) {
+    return; /* what a write that failed returned is no count */
   }
-  size_t count = size < waiting ? size : waiting;
-  client->sent += (uint32_t)count;
+  client->sent += (uint32_t)size;
   client->epoch++;
-  ehlo_output_took(&client->output, client_part(client, client->output_at), count);
+  ehlo_output_took(&client->output, client_part(client, client->output_at), size);
 }
 
 uint32_t ehlo_client_want(const ehlo_client *client)

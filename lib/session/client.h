@@ -117,6 +117,7 @@ struct ehlo_client {
   uint8_t call_8bit;    /* BODY=8BITMIME */
   uint8_t call_utf8;    /* SMTPUTF8 */
   uint8_t gathered;     /* the last content went past the output */
+  uint8_t needs_reset;  /* the server holds a transaction that has ENDed: RSET before the next */
   int8_t broken;        /* EHLO_ERR_ that its content has come to, else 0 */
   uint32_t call_rcpts;  /* RCPTs called */
   uint32_t mails_ahead; /* MAILs in the queue */
@@ -239,6 +240,9 @@ void ehlo_client_end_doomed(ehlo_client *client, ehlo_client_event *event);
 
 /* 354: content begins, or if nobody is to get it ends at once. As ehlo_client_proceed. */
 void ehlo_client_content_begin(ehlo_client *client, const struct command *command, ehlo_client_event *event);
+
+/* How a message that nobody was to get was refused, whatever the server says of it. */
+void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced *enhanced);
 
 /* A verdict came. As ehlo_client_proceed. */
 void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event);

@@ -281,6 +281,9 @@ static int mail(ehlo_client *client, uint32_t verb, ehlo_span path, const ehlo_m
   struct draft draft = begin(client, verb);
   options = options == NULL ? &defaults : options;
   if (draft.error == EHLO_OK) {
+    if (client->needs_reset) {
+      fail(&draft, EHLO_ERR_STATE); /* a transaction is open there (RFC 5321 4.1.4) */
+    }
     check_offer(client, &draft);
     fail(&draft, check_mail_options(client, options));
     write_string(&draft.writer, " FROM:");
@@ -365,6 +368,7 @@ int ehlo_client_rset(ehlo_client *client, uint64_t tag)
   int result = plain(client, EHLO_VERB_RSET, tag);
   if (result == EHLO_OK && client->call != CALL_OPEN) {
     client->call = CALL_IDLE;
+    client->needs_reset = 0;
   }
   return result;
 }
@@ -487,8 +491,14 @@ void ehlo_client_capability(ehlo_client *client, ehlo_span text)
   client->next_offered |= capability_bit(extension);
   if (extension == EHLO_EXT_SIZE) {
     /* SIZE alone, and one that cannot be read, say nothing about the maximum (RFC 1870 3). */
+    uint64_t limit;
     ehlo_span number = span_from(text, text.len > 4 ? 5 : 4);
-    (void)ehlo_parse_number(number, SIZE_MAX, &client->next_size_limit);
+    while (number.len > 0 && number.ptr[number.len - 1] == ' ') {
+      number.len--;
+    }
+    if (ehlo_parse_number(number, SIZE_MAX, &limit) == EHLO_OK) {
+      client->next_size_limit = limit;
+    }
   }
 }
 
@@ -496,7 +506,8 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
 {
   if (code >= 300) {
     client->call = client->before;
-    if (command->verb == EHLO_VERB_EHLO && code / 10 == 50 && !client->no_helo) {
+    int unknown = code / 10 == 50 && client->hello_verb != EHLO_VERB_EHLO; /* it was known before */
+    if (command->verb == EHLO_VERB_EHLO && unknown && !client->no_helo) {
       return hello(client, EHLO_VERB_HELO, command->tag) == EHLO_OK;
     }
     return 0;
@@ -508,6 +519,7 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
   }
   client->size_limit = client_offers(client, EHLO_EXT_SIZE) ? client->next_size_limit : 0;
   client->call = CALL_IDLE;
+  client->needs_reset = 0;
   event->type = EHLO_CLIENT_EVENT_HELLO;
   event->tag = command->tag;
   return 0;
@@ -551,6 +563,7 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
 {
   client->open = 1;
   client->doomed = code >= 300;
+  client->needs_reset = client->doomed ? client->needs_reset : 0;
   client->mail_tag = command->tag;
   client->rcpts = 0;
   client->recipients = 0;
@@ -588,7 +601,7 @@ static void refuse_data(ehlo_client *client, uint32_t code, ehlo_enhanced enhanc
     ehlo_client_end_doomed(client, event);
   } else {
     ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
-    event->as.end.needs_reset = 1;
+    event->as.end.needs_reset = client->needs_reset = 1;
   }
 }
 
@@ -617,7 +630,7 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
   case EHLO_VERB_RSET:
     if (client->open) {
       ehlo_client_end(client, EHLO_END_RESET, code < 300 ? 0 : code, enhanced, event);
-      event->as.end.needs_reset = code >= 300;
+      event->as.end.needs_reset = client->needs_reset = code >= 300;
     }
     break;
   case EHLO_VERB_QUIT:

@@ -172,6 +172,7 @@ int ehlo_client_attach(ehlo_client **out, void *memory, size_t size, ehlo_client
   }
   client->on_event = on_event;
   client->user = user;
+  client->busy = 0; /* a copy that was made inside a handler is taken up outside of it */
   client->dot.kernel = (uint8_t)ehlo_scan_kernel();
   *out = client;
   return EHLO_OK;

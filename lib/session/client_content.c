@@ -44,20 +44,27 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
     return;
   }
   /* The server goes on although it refused every recipient: the content is ended empty (RFC 2920 3.1). */
-  static const ehlo_enhanced none;
   ehlo_span spans[4];
   size_t count;
   (void)ehlo_dot_encode_end(&client->dot, spans, &count);
   end_content(client, command->tag, spans, count);
   if (client->count == 0) {
-    ehlo_client_end(client, EHLO_END_REFUSED, client->doomed ? client->code : 554,
-                    client->doomed ? client->enhanced : none, event);
+    uint32_t code;
+    ehlo_enhanced enhanced;
+    ehlo_client_nobody(client, &code, &enhanced);
+    ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
   }
+}
+
+void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced *enhanced)
+{
+  static const ehlo_enhanced none;
+  *code = client->doomed ? client->code : 554;
+  *enhanced = client->doomed ? client->enhanced : none;
 }
 
 void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
 {
-  static const ehlo_enhanced none;
   uint32_t verdicts = client_is_lmtp(client) ? client->recipients : 1;
   client->results++;
   client->results_good += code < 300 && client->recipients > 0 ? 1 : 0;
@@ -65,9 +72,7 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
     return;
   }
   if (client->recipients == 0) {
-    /* Nobody got it, whatever the server says. */
-    code = client->doomed ? client->code : 554;
-    enhanced = client->doomed ? client->enhanced : none;
+    ehlo_client_nobody(client, &code, &enhanced);
   }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
   ehlo_client_end(client, reason, code, enhanced, event);
@@ -127,13 +132,14 @@ int ehlo_client_body(ehlo_client *client, const void *data, size_t size, size_t 
   ehlo_span spans[BODY_SPANS];
   while (*taken < size && result == EHLO_OK) {
     /* An octet becomes two at most, behind a CR that was withheld. */
-    size_t room = (output_room(&client->output) - 1) / 2;
+    size_t room = output_room(&client->output) / 2;
     size_t used;
     size_t count;
     size_t left = size - *taken;
-    if (output_room(&client->output) == 0 || room == 0) {
+    if (room <= 1) {
       break;
     }
+    room--;
     result = encode(client, octets + *taken, left < room ? left : room, &used, spans, BODY_SPANS, &count);
     *taken += used;
     for (size_t i = 0; i < count; i++) {

@@ -374,6 +374,43 @@ static void test_encode_fills_the_list(void **state)
   assert_memory_equal(outcome.text, wire, sizeof wire);
 }
 
+/* What comes behind octets that were not taken need not be those: the state is that of what was taken. (C-DATA-27) */
+static void test_encode_goes_on_with_others(void **state)
+{
+  (void)state;
+  static const char lines[] =
+      "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu\nv\nw\nx\ny\nz\n0\n1\n2\n3\n4\n5\n";
+  static const char crlf[] =
+      "a\r\n.b\r\n.c\r\n.d\r\n.e\r\n.f\r\n.g\r\n.h\r\n.i\r\n.j\r\n.k\r\n.l\r\n.m\r\n.n\r\n.o\r\n";
+  for (unsigned kernel = 0; kernel <= ehlo_scan_kernel(); kernel++) {
+    for (unsigned n = 0; n < 2; n++) {
+      ehlo_span whole = n ? ehlo_span_of(crlf) : ehlo_span_of(lines);
+      for (size_t from = 0; from < 8; from++) {
+        ehlo_dot dot;
+        ehlo_span spans[SPANS];
+        size_t consumed;
+        size_t count;
+        if (whole.ptr[from] == '\n' && n) {
+          continue;
+        }
+        ehlo_dot_begin(&dot, n ? 0 : CONVERT, kernel);
+        assert_int_equal(ehlo_dot_encode(&dot, "\r\n", 2, &consumed, spans, SPANS, &count), EHLO_OK);
+        assert_int_equal(ehlo_dot_encode(&dot, whole.ptr + from, whole.len - from, &consumed, spans, SPANS, &count),
+                         EHLO_OK);
+        assert_true(consumed > 0 && consumed < whole.len - from && count > 0);
+        char last = spans[count - 1].ptr[spans[count - 1].len - 1];
+        assert_int_equal(ehlo_dot_encode(&dot, ".\r\n", 3, &consumed, spans, SPANS, &count),
+                         last == '\r' ? EHLO_ERR_BARE_NEWLINE : EHLO_OK);
+        size_t octets = 0;
+        for (size_t i = 0; i < count; i++) {
+          octets += spans[i].len;
+        }
+        assert_int_equal(octets, last == '\n' ? 4 : last == '\r' ? 0 : 3);
+      }
+    }
+  }
+}
+
 static void test_encode_mistakes(void **state)
 {
   ehlo_dot dot;
@@ -404,6 +441,7 @@ int main(void)
       cmocka_unit_test(test_encode),
       cmocka_unit_test(test_encode_every_place),
       cmocka_unit_test(test_encode_fills_the_list),
+      cmocka_unit_test(test_encode_goes_on_with_others),
       cmocka_unit_test(test_encode_mistakes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -913,10 +913,19 @@ static void expect_output_at(struct desk *desk, const char *expected, int line)
 
 #define expect_output(desk, expected) expect_output_at((desk), (expected), __LINE__)
 
+/* Everything that is to be sent has been. */
+static void sent_all(ehlo_client *client)
+{
+  size_t size;
+  while (ehlo_client_output(client, &size) != NULL) {
+    ehlo_client_sent(client, size);
+  }
+}
+
 /* Sends what there is, and hears the answer. */
 static void answer(struct desk *desk, const char *string)
 {
-  ehlo_client_sent(desk->client, SIZE_MAX);
+  sent_all(desk->client);
   hear(desk, string);
 }
 
@@ -1525,7 +1534,7 @@ static void null_is_told(void **state)
   assert_int_equal(ehlo_client_rcpt(desk.client, lie, NULL, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(call_rcpt(&desk, 3), EHLO_OK);
   assert_int_equal(ehlo_client_data(desk.client, 4), EHLO_OK);
-  ehlo_client_sent(desk.client, SIZE_MAX);
+  sent_all(desk.client);
   hear(&desk, "250 ok\r\n250 ok\r\n354 go on\r\n");
   assert_int_equal(ehlo_client_body(desk.client, NULL, 1, &size), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_body(desk.client, "", 0, NULL), EHLO_ERR_ARGUMENT);
@@ -1602,7 +1611,7 @@ static void bring_to(struct desk *desk, unsigned state)
   case OVER: assert_int_equal(ehlo_client_eof(desk->client), EHLO_OK); break;
   default: break;
   }
-  ehlo_client_sent(desk->client, SIZE_MAX);
+  sent_all(desk->client);
 }
 
 enum { CALLS = 22 };
@@ -1781,7 +1790,7 @@ static void a_handler_that_ends_the_session_hears_no_more(void **state)
   call_transaction(&desk);
   desk.fatal_at = EHLO_CLIENT_EVENT_REPLY;
   desk.fatal = -1;
-  ehlo_client_sent(desk.client, SIZE_MAX);
+  sent_all(desk.client);
   size_t consumed;
   assert_int_equal(ehlo_client_feed(desk.client, "250 ok\r\n250 ok\r\n354 go on\r\n", 27, &consumed), EHLO_ERR_HOST);
   assert_int_equal(consumed, 27);
@@ -1808,7 +1817,7 @@ static void room_for_commands_comes_with_replies(void **state)
     assert_int_equal(ehlo_client_quit(desk.client, 0), EHLO_ERR_SPACE);
     assert_int_equal(ehlo_client_pending(desk.client), most);
     assert_int_equal(output_of(&desk).len, most * strlen("RSET\r\n"));
-    ehlo_client_sent(desk.client, SIZE_MAX);
+    sent_all(desk.client);
     assert_int_equal(ehlo_client_rset(desk.client, 0), EHLO_ERR_SPACE); /* sent is not answered */
     for (uint32_t i = 0; i < 3 * most; i++) {
       hear(&desk, "250 ok\r\n");
@@ -2140,6 +2149,20 @@ static void what_was_not_offered_is_refused(void **state)
   desk_close(&desk);
 }
 
+/* What a failed write returned is no count of octets. */
+static void more_than_there_is_was_not_sent(void **state)
+{
+  (void)state;
+  struct desk desk;
+  desk_open(&desk, NULL);
+  hear(&desk, "220 hi\r\n");
+  assert_int_equal(ehlo_client_hello(desk.client, 1), EHLO_OK);
+  ehlo_client_sent(desk.client, (size_t)-1);
+  ehlo_client_sent(desk.client, output_of(&desk).len + 1);
+  expect_output(&desk, "EHLO client.example.com\r\n");
+  desk_close(&desk);
+}
+
 /* HELO lists nothing, however many lines its answer has. */
 static void nothing_is_offered_by_helo(void **state)
 {
@@ -2401,11 +2424,11 @@ static void clocks_run_while_the_server_is_to_act(void **state)
   assert_true(before != after);
   assert_int_equal(ehlo_client_body(desk.client, "x\r\n", 3, &taken), EHLO_OK);
   assert_int_equal(ehlo_client_timeout(desk.client, NULL), 4);
-  ehlo_client_sent(desk.client, SIZE_MAX);
+  sent_all(desk.client);
   assert_int_equal(ehlo_client_timeout(desk.client, NULL), 0);
   assert_int_equal(ehlo_client_body_end(desk.client), EHLO_OK);
   assert_int_equal(ehlo_client_timeout(desk.client, &before), 4);
-  ehlo_client_sent(desk.client, SIZE_MAX);
+  sent_all(desk.client);
   assert_int_equal(ehlo_client_timeout(desk.client, &after), 5);
   assert_true(before != after);
   hear(&desk, "250 ok\r\n");
@@ -2420,7 +2443,7 @@ static void clocks_run_while_the_server_is_to_act(void **state)
   assert_int_equal(ehlo_client_timeout(desk.client, &after), 4);
   assert_true(before != after);
   assert_int_equal(ehlo_client_body_end(desk.client), EHLO_OK);
-  ehlo_client_sent(desk.client, SIZE_MAX);
+  sent_all(desk.client);
   assert_int_equal(ehlo_client_timeout(desk.client, NULL), 5);
   call_transaction(&desk);
   answer(&desk, "250 ok\r\n");
@@ -2495,6 +2518,7 @@ int main(void)
       cmocka_unit_test(what_is_offered_is_what_the_last_hello_said),
       cmocka_unit_test(sizes_are_read),
       cmocka_unit_test(what_was_not_offered_is_refused),
+      cmocka_unit_test(more_than_there_is_was_not_sent),
       cmocka_unit_test(nothing_is_offered_by_helo),
       cmocka_unit_test(a_refused_hello_revives_no_transaction),
       cmocka_unit_test(data_that_has_not_left_is_taken_back),
