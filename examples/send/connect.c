@@ -88,14 +88,24 @@ static int connect_path(const char *path, struct outcome *why)
   return try_address((const struct sockaddr *)&address, sizeof address, why);
 }
 
+static int is_port(const char *port)
+{
+  uint64_t number;
+  if (ehlo_parse_number(ehlo_span_of(port), 5, &number) == EHLO_OK)
+    return number >= 1 && number <= UINT16_MAX;
+  return getservbyname(port, "tcp") != NULL;
+}
+
 static int connect_host(const char *server, struct outcome *why)
 {
   char host[NI_MAXHOST];
   const char *colon = strrchr(server, ':');
-  if (colon == NULL || colon == server || colon - server >= NI_MAXHOST || colon[1] == '\0')
+  if (colon == NULL || colon == server || colon - server >= NI_MAXHOST || !is_port(colon + 1))
     bad_usage("--server", "HOST:PORT is needed, or the path of a Unix socket");
   int brackets = server[0] == '[' && colon[-1] == ']';
   snprintf(host, sizeof host, "%.*s", (int)(colon - server) - 2 * brackets, server + brackets);
+  if (host[0] == '\0' || (!brackets && strpbrk(host, "[:]") != NULL))
+    bad_usage("--server", "HOST:PORT is needed, an IPv6 address in brackets");
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
   struct addrinfo *found;
   int fd = -1;

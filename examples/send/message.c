@@ -15,10 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum {
-  BLOCK = 128, /* octets that are examined at a time: at most 255 */
-  BEFORE = 64  /* octets in front of a piece: one is needed; so many keep it where copying is fast */
-};
+enum { BEFORE = 64 }; /* octets in front of a piece: one is needed; so many keep it where copying is fast */
 
 const char message_changed[] = "changed while it was sent";
 
@@ -27,30 +24,20 @@ static char *const buffer = space + BEFORE;
 
 /* ---- what it is -------------------------------------------------------------------------------------------------- */
 
-/* octets[-1] is there. Without branches, and for a BLOCK at a time, so that compilers make vectors of it. */
-static inline void examine_some(struct message *message, const char *octets, size_t count)
-{
-  const char *before = octets - 1;
-  uint8_t seen = 0, bare_lf = 0, bare_cr = 0;
-  for (size_t i = 0; i < count; i++) {
-    seen |= (uint8_t)octets[i];
-    bare_lf = (uint8_t)(bare_lf + ((octets[i] == '\n') & (before[i] != '\r')));
-    bare_cr = (uint8_t)(bare_cr | ((octets[i] != '\n') & (before[i] == '\r')));
-  }
-  message->has_8bit |= seen > 127;
-  message->has_bare_cr |= bare_cr;
-  message->wire_size += bare_lf;
-}
-
 static void examine_piece(struct message *message, size_t count)
 {
-  size_t at = 0;
-  for (; at + BLOCK <= count; at += BLOCK)
-    examine_some(message, buffer + at, BLOCK);
-  examine_some(message, buffer + at, count - at);
+  const char *end = buffer + count;
+  uint8_t seen = 0;
+  for (const char *at = buffer; at < end; at++)
+    seen |= (uint8_t)*at;
+  message->has_8bit |= seen > 127;
+  for (const char *at = buffer; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+    message->wire_size += at[-1] != '\r';
+  for (const char *at = buffer - 1; (at = memchr(at, '\r', (size_t)(end - 1 - at))) != NULL; at++)
+    message->has_bare_cr |= at[1] != '\n';
   message->size += count;
   message->wire_size += count;
-  buffer[-1] = buffer[count - 1];
+  buffer[-1] = end[-1];
 }
 
 static void examine(struct message *message)

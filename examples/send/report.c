@@ -38,10 +38,34 @@ int outcome_refuse(struct outcome *outcome, int error, const char *what)
   }
 }
 
+int output_lost(void)
+{
+  static int lost;
+  if (!lost && (fflush(stdout) != 0 || ferror(stdout))) {
+    complain("standard output", strerror(errno));
+    lost = 1;
+  }
+  return lost;
+}
+
+/* It has been parsed: the only controls that can be in it are those above 127, U+0080 to U+009F. */
+static void print_address(const char *address)
+{
+  for (const char *at = address; *at != '\0'; at++) {
+    if (at[0] == '\xC2' && (unsigned char)at[1] < 0xA0) {
+      print_octets(stdout, (ehlo_span){at, 2}, 1);
+      at++;
+    } else {
+      putchar(*at);
+    }
+  }
+}
+
 static void report_line(const char *address, const struct outcome *outcome)
 {
   const ehlo_enhanced *enhanced = &outcome->enhanced;
-  printf("%s\t%u\t", address, (unsigned)outcome->code); /* the address has been parsed: there is no control in it */
+  print_address(address);
+  printf("\t%u\t", (unsigned)outcome->code);
   if (enhanced->status_class == 0)
     putchar('-');
   else
@@ -61,11 +85,10 @@ int report(const struct envelope *envelope, int status)
     report_line(envelope->recipients[i].address, outcome);
     if (ehlo_reply_is_permanent(outcome->code))
       status = 1;
-    else if (ehlo_reply_is_temporary(outcome->code) && status == EX_OK)
+    else if (outcome->code / 100 != 2 && status == EX_OK)
       status = EX_TEMPFAIL;
   }
-  if (fflush(stdout) != 0)
-    complain("standard output", strerror(errno));
+  output_lost();
   return status;
 }
 

@@ -10,8 +10,11 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "send.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -36,8 +39,9 @@ static const char usage[] =
     "  --help, --version   show this, or the version\n"
     "\n"
     "Prints a line for each file and recipient: address, reply code, enhanced code or -, text; tabs between them.\n"
-    "Exit codes: 0 all accepted, 1 some refused for good, 75 some not accepted now, 76 the server broke the protocol,\n"
-    "64 bad usage or a file that is no message: nothing was sent.\n";
+    "Exit codes: 0 all accepted, 1 some refused for good, 75 some not accepted now, 76 some not decided because the\n"
+    "server broke the protocol, 74 the lines could not be printed; 64 bad usage or a file that is no message,\n"
+    "71 the system refuses something: nothing was sent.\n";
 
 enum { SERVER = 1, LMTP, FROM, TO, HELLO, SMTPUTF8, TIMEOUT, NO_PIPELINING, TRACE, HELP, VERSION };
 
@@ -68,13 +72,18 @@ static void read_options(struct envelope *envelope, int argc, char **argv)
     case TIMEOUT: settings.timeout = (uint32_t)option_number("--timeout", optarg, 1, MOST_SECONDS); break;
     case NO_PIPELINING: settings.config.use[EHLO_EXT_PIPELINING] = 0; break;
     case TRACE: settings.trace = 1; break;
-    case HELP: fputs(usage, stdout); exit(EX_OK);
-    case VERSION: printf("send (libehlo %s)\n", ehlo_version()); exit(EX_OK);
+    case HELP: fputs(usage, stdout); exit(output_lost() ? EX_IOERR : EX_OK);
+    case VERSION: printf("send (libehlo %s)\n", ehlo_version()); exit(output_lost() ? EX_IOERR : EX_OK);
     default: exit(EX_USAGE); /* getopt_long has said why */
     }
   }
   if (settings.server == NULL || envelope->from == NULL || envelope->count == 0 || optind == argc)
     bad_usage("usage", "--server, --from, --to and a FILE are needed; see --help");
+  int inputs = 0;
+  for (int i = optind; i < argc; i++)
+    inputs += strcmp(argv[i], "-") == 0;
+  if (inputs > 1)
+    bad_usage("-", "standard input can be sent but once");
 }
 
 static void check_address(const char *option, const char *text, uint32_t flags, uint32_t forbidden)
@@ -116,16 +125,31 @@ static int send_all(struct envelope *envelope, struct message *messages, size_t 
   }
   if (fd >= 0)
     session_close(&session);
-  if (session.violation == 0)
-    return status;
-  complain(settings.server, ehlo_violation_name(session.violation));
-  return EX_PROTOCOL;
+  if (session.violation != 0)
+    complain(settings.server, ehlo_violation_name(session.violation));
+  if (session.broken)
+    status = EX_PROTOCOL;
+  return output_lost() ? EX_IOERR : status;
+}
+
+/* What is opened later must not become standard input, output or error because somebody closed that. Reading from it
+ * fails, as it would have. */
+static void open_standard_descriptors(void)
+{
+  int fd;
+  do
+    fd = open("/dev/null", O_WRONLY);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd < 0)
+    bad_system("/dev/null", strerror(errno));
+  close(fd);
 }
 
 int main(int argc, char **argv)
 {
-  struct envelope envelope = {.recipients = must_allocate((size_t)argc, sizeof *envelope.recipients)};
   program = "send";
+  open_standard_descriptors();
+  struct envelope envelope = {.recipients = must_allocate((size_t)argc, sizeof *envelope.recipients)};
   ehlo_client_config_init(&settings.config, sizeof settings.config);
   settings.config.convert_lf = 1;
   settings.config.output_size =

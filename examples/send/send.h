@@ -119,6 +119,7 @@ struct session {
   int fd;
   ehlo_client *client;
   uint32_t violation;  /* EHLO_VIOLATION_, also when it is closed */
+  int broken;          /* that kept an outcome from being decided */
   struct outcome over; /* why nothing more can be sent; code 0: it can */
 
   struct envelope *envelope; /* of the open transaction */
@@ -157,6 +158,9 @@ int outcome_refuse(struct outcome *outcome, int error, const char *what);
 
 /* Writes a line for each recipient to standard output. Returns the exit code that this makes of the one so far. */
 int report(const struct envelope *envelope, int status);
+
+/* Did standard output not take what was written to it? The first time that it does not there is a complaint. */
+int output_lost(void);
 
 /* How far a message has got. */
 void show_progress(const struct message *message, uint64_t offset);

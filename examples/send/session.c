@@ -41,8 +41,10 @@ static void settle(struct session *session)
   const struct outcome *for_all = session->decided.code != 0 ? &session->decided : &session->over;
   for (size_t i = 0; i < session->envelope->count; i++) {
     struct recipient *recipient = &session->envelope->recipients[i];
-    if (recipient->outcome.code == 0)
-      recipient->outcome = *for_all;
+    if (recipient->outcome.code != 0)
+      continue;
+    recipient->outcome = *for_all;
+    session->broken |= for_all == &session->over && session->violation != 0;
   }
   session->decided.code = 0;
 }
@@ -371,6 +373,10 @@ void session_send(struct session *session, struct envelope *envelope, struct mes
     else
       outcome_say(&session->decided, 451, 6, 0, message->name, why);
     message_close(message);
+    /* For those that come after content that was refused before all of it had been sent: the library ends the session
+     * with that, and it is no answer to them. */
+    if (ehlo_client_want(session->client) & EHLO_WANT_CLOSE)
+      give_up(session, 4, 2, "The connection was closed", "the message before was refused while it was being sent");
   }
   settle(session);
 }
