@@ -332,15 +332,16 @@ static int call_body(struct run *run, const struct call *call)
   do {
     size_t size = run->way->body == BODY_OCTETS && content->len > 0 ? 1 : content->len - at;
     size_t taken = SIZE_MAX;
+    const char *piece = content->ptr == NULL ? "" : content->ptr + at;
     if (run->way->body == BODY_GATHER && run->unsent.len > 0 && !run->laws.content_broken) {
-      LAW(run, give_piece(run, content->ptr + at, size, &taken) != EHLO_OK && taken == 0,
+      LAW(run, give_piece(run, piece, size, &taken) != EHLO_OK && taken == 0,
           "nothing overtakes what is in the output");
       drain_all(run);
     }
-    int error = give_piece(run, content->ptr + at, size, &taken);
+    int error = give_piece(run, piece, size, &taken);
     watch(run, 1);
     if (error == EHLO_OK || error == EHLO_ERR_BARE_NEWLINE || error == EHLO_ERR_8BITMIME) {
-      text_add(&run->laws.given, content->ptr + at, taken <= size ? taken : 0);
+      text_add(&run->laws.given, piece, taken <= size ? taken : 0);
     }
     if (error != EHLO_OK) {
       run->laws.content_broken |= error != EHLO_ERR_STATE;
@@ -729,7 +730,9 @@ static void check_expected(struct run *run, const struct client_item *item)
   struct text what = {0};
   struct text states = {0};
   struct text step = {0};
-  text_add(&step, run->wire.ptr + run->looked, run->wire.len - run->looked);
+  if (run->wire.len > run->looked) {
+    text_add(&step, run->wire.ptr + run->looked, run->wire.len - run->looked);
+  }
   const char *events = string_of(&run->events) + run->events_looked;
   print_states(run, 1, &states);
   const char *unmatched = events_unmatched(string_of(&item->events), events, EVENTS_ALL, run->section->events_all);

@@ -323,7 +323,8 @@ static void answered(struct laws *laws, const ehlo_client_event_reply *reply)
     return;
   }
   struct due due = laws->due[laws->answered++];
-  struct transaction *transaction = laws->transaction_count > 0 ? &laws->transactions[due.transaction] : NULL;
+  struct transaction *transaction =
+      due.transaction < laws->transaction_count ? &laws->transactions[due.transaction] : NULL;
   int good = reply->code < 300;
   switch (due.verb) {
   case EHLO_VERB_CONNECT:
