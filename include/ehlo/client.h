@@ -10,7 +10,7 @@
  *     while (!((want = ehlo_client_want(client)) & EHLO_WANT_CLOSE)) {
  *       while ((data = ehlo_client_output(client, &size)), size > 0) {
  *         count = write(fd, data, size);
- *         count >= 0 ? ehlo_client_sent(client, count) : ehlo_client_eof(client);
+ *         if (count < 0) ehlo_client_eof(client); else ehlo_client_sent(client, count);
  *       }
  *       if (want & EHLO_WANT_CONTENT) {
  *         if (held == 0 && (held = fread(at = message, 1, sizeof message, file)) == 0)
@@ -21,7 +21,7 @@
  *           ehlo_client_body_abort(client);
  *       } else if (!(want & EHLO_WANT_WRITE)) {
  *         count = read(fd, buffer, sizeof buffer);
- *         count > 0 ? ehlo_client_feed(client, buffer, count, &taken) : ehlo_client_eof(client);
+ *         if (count > 0) ehlo_client_feed(client, buffer, count, &taken); else ehlo_client_eof(client);
  *       }
  *     }
  *

@@ -8,8 +8,10 @@
  *
  *     ehlo_server_start(server);
  *     for (held = 0;;) {
- *       while ((data = ehlo_server_output(server, &size)), size > 0)
- *         ehlo_server_sent(server, write(fd, data, size));
+ *       while ((data = ehlo_server_output(server, &size)), size > 0) {
+ *         count = write(fd, data, size);
+ *         if (count < 0) ehlo_server_lost(server); else ehlo_server_sent(server, count);
+ *       }
  *       want = ehlo_server_want(server);
  *       if (want & EHLO_WANT_CLOSE) break;
  *       if (want & EHLO_WANT_READ) {
@@ -360,8 +362,8 @@ EHLO_API int ehlo_server_feed(ehlo_server *server, const void *data, size_t size
  * behind them, until ehlo_server_sent or a move of the block. No event fires. */
 EHLO_API const void *ehlo_server_output(ehlo_server *server, size_t *size);
 
-/* `size` octets of the output have been handed to the peer; 0 is legal, more than there are counts as all. No event
- * fires. */
+/* `size` octets of the output have been handed to the peer; 0 is legal. More than there are, as what a write that
+ * failed returned, is ignored. No event fires. */
 EHLO_API void ehlo_server_sent(ehlo_server *server, size_t size);
 
 /* What the session is waiting for: a sum of EHLO_WANT_. Pure. READ is shown while an answer is awaited too, so that the

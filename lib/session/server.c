@@ -473,10 +473,10 @@ void ehlo_server_sent(ehlo_server *server, size_t size)
 {
   size_t waiting;
   (void)ehlo_server_output(server, &waiting);
-  if (waiting == 0) {
-    return;
+  if (waiting == 0 || size > waiting) {
+    return; /* what a write that failed returned is no count */
   }
-  uint32_t count = (uint32_t)(size < waiting ? size : waiting);
+  uint32_t count = (uint32_t)size;
   uint32_t tail = server->output.tail;
   server->uncovered -= count < server->uncovered ? count : server->uncovered;
   ehlo_output_took(&server->output, server_part(server, server->output_at), count);

@@ -45,3 +45,7 @@ for replies in (['554 no', '221 bye'], ['220 hi', '550 no', '221 bye'],
                 ['220 hi', '250 hi', '250 ok', '250 ok', '354 go', '550 no', '221 bye']):
     assert deliver([sys.executable, '-c', SCRIPTED, *replies]) == (1, b'QUIT'), replies
 assert deliver([sys.executable, '-c', SCRIPTED, '220 hi'])[0] == 1
+
+# What cannot be written was not sent.
+with open('/dev/full', 'wb') as full:
+    assert subprocess.run([*EMULATOR, CLIENT], input=b'220 hi\r\n', stdout=full, timeout=60, check=False).returncode == 1

@@ -36,3 +36,8 @@ with subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIP
 
 # The peer goes in the middle: that is the end, and no error.
 subprocess.run(sys.argv[1:], input=octets[:-20], capture_output=True, timeout=60, check=True)
+
+# What cannot be written was not sent: that is the end, with an error, and soon.
+with open('/dev/full', 'wb') as full:
+    broken = subprocess.run(sys.argv[1:], input=octets, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+assert broken.returncode == 1 and broken.stderr == b'', broken
