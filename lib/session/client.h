@@ -117,7 +117,7 @@ struct ehlo_client {
   uint8_t call_8bit;    /* BODY=8BITMIME */
   uint8_t call_utf8;    /* SMTPUTF8 */
   uint8_t gathered;     /* the last content went past the output */
-  uint8_t needs_reset;  /* the server holds a transaction that has ENDed: RSET before the next */
+  uint8_t needs_reset;  /* `held`, and no RSET has been called since */
   int8_t broken;        /* EHLO_ERR_ that its content has come to, else 0 */
   uint32_t call_rcpts;  /* RCPTs called */
   uint32_t mails_ahead; /* MAILs in the queue */
@@ -135,6 +135,7 @@ struct ehlo_client {
   /* and the transaction that they have come to: behind the reply to its MAIL, until its END. */
   uint8_t open;   /* there is one */
   uint8_t doomed; /* its MAIL was refused */
+  uint8_t held;   /* one that has ENDed is still open at the server */
   ehlo_enhanced enhanced;
   uint32_t code; /* that refused its MAIL */
   uint64_t mail_tag;

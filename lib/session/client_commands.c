@@ -519,7 +519,7 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
   }
   client->size_limit = client_offers(client, EHLO_EXT_SIZE) ? client->next_size_limit : 0;
   client->call = CALL_IDLE;
-  client->needs_reset = 0;
+  client->held = client->needs_reset = 0;
   event->type = EHLO_CLIENT_EVENT_HELLO;
   event->tag = command->tag;
   return 0;
@@ -563,13 +563,14 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
 {
   client->open = 1;
   client->doomed = code >= 300;
-  client->needs_reset = client->doomed ? client->needs_reset : 0;
   client->mail_tag = command->tag;
   client->rcpts = 0;
   client->recipients = 0;
   client->results = 0;
   client->results_good = 0;
-  if (client->doomed) {
+  if (!client->doomed) {
+    client->held = client->needs_reset = 0; /* else it would not have been taken */
+  } else {
     client->code = code;
     client->enhanced = enhanced;
     client->doomed_left = queued_in_transaction(client);
@@ -601,7 +602,18 @@ static void refuse_data(ehlo_client *client, uint32_t code, ehlo_enhanced enhanc
     ehlo_client_end_doomed(client, event);
   } else {
     ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
-    event->as.end.needs_reset = client->needs_reset = 1;
+    event->as.end.needs_reset = client->held = client->needs_reset = 1;
+  }
+}
+
+static void proceed_rset(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
+{
+  int taken = code < 300;
+  client->held = !taken && (client->held || client->open);
+  client->needs_reset |= client->held;
+  if (client->open) {
+    ehlo_client_end(client, EHLO_END_RESET, taken ? 0 : code, enhanced, event);
+    event->as.end.needs_reset = client->held;
   }
 }
 
@@ -627,12 +639,7 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
     break;
   case EHLO_VERB_MESSAGE:
   case EHLO_VERB_RESULT: ehlo_client_verdict(client, code, enhanced, event); break;
-  case EHLO_VERB_RSET:
-    if (client->open) {
-      ehlo_client_end(client, EHLO_END_RESET, code < 300 ? 0 : code, enhanced, event);
-      event->as.end.needs_reset = client->needs_reset = code >= 300;
-    }
-    break;
+  case EHLO_VERB_RSET: proceed_rset(client, code, enhanced, event); break;
   case EHLO_VERB_QUIT:
     if (client->open) {
       ehlo_client_end(client, EHLO_END_QUIT, 0, none, event);
