@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-static const ehlo_enhanced no_enhanced;
-
 /* ---- what everything goes through ---- */
 
 static void drop_output(ehlo_client *client)
@@ -41,8 +39,8 @@ void ehlo_client_end(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_e
   }
   event->type = EHLO_CLIENT_EVENT_END;
   event->tag = client->mail_tag;
-  event->as.end = (ehlo_client_event_end){reason, client->recipients, code, 0, enhanced};
-  client->open = 0;
+  event->as.end = (ehlo_client_event_end){reason, client->rcpts_accepted, code, 0, enhanced};
+  client->in_transaction = 0;
   client->results_good = 0;
 }
 
@@ -50,8 +48,8 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
 {
   ehlo_client_event event;
   ehlo_client_enter(client, CLIENT_CLOSED);
-  if (client->open) {
-    if (reason == EHLO_END_REFUSED && client->recipients == 0) {
+  if (client->in_transaction) {
+    if (reason == EHLO_END_REFUSED && client->rcpts_accepted == 0) {
       ehlo_client_nobody(client, &code, &enhanced);
     }
     ehlo_client_end(client, reason, code, enhanced, &event);
@@ -61,7 +59,7 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
     /* Who is called behind a message that was refused so early has heard nothing. */
     reason = EHLO_END_LOST;
     code = 451;
-    enhanced = no_enhanced;
+    enhanced = no_enhanced();
   }
   for (uint32_t i = 0; i < client->count; i++) {
     const struct command *command = client_command(client, i);
@@ -79,7 +77,7 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
 
 void ehlo_client_release(ehlo_client *client)
 {
-  if (client->state != CLIENT_OPEN && client->state != CLIENT_REFUSED) {
+  if (client->state != CLIENT_GREETED && client->state != CLIENT_REFUSED) {
     return;
   }
   for (; client->released < client->count; client->released++) {
@@ -115,6 +113,17 @@ void ehlo_client_drop(ehlo_client *client)
 {
   client->count = client->released;
   client->output.tail = client->output.head + (client->released_to - client->sent);
+}
+
+int ehlo_client_take_back(ehlo_client *client)
+{
+  if (client->released == client->count) {
+    return 0;
+  }
+  client->count--;
+  uint32_t end = client->count == 0 ? client->released_to : client_command(client, client->count - 1)->end;
+  client->output.tail = client->output.head + (end - client->sent);
+  return 1;
 }
 
 /* Takes the command at the front off the queue. */
@@ -159,25 +168,25 @@ static void violate(ehlo_client *client, uint32_t kind, ehlo_span octets)
   client->violation = (uint8_t)kind;
   ehlo_client_enter(client, CLIENT_CLOSED);
   ehlo_client_emit(client, &event);
-  ehlo_client_close(client, EHLO_END_FAILED, 451, no_enhanced);
+  ehlo_client_close(client, EHLO_END_FAILED, 451, no_enhanced());
 }
 
-/* Does the first digit answer the command? RFC 821 4.4: DATA wants 3yz, everything else 2yz; 4yz and 5yz say no to all.
- */
+/* Does the first digit answer the command (RFC 821 4.4)? 4yz and 5yz say no to all of them, and what says yes is one of
+ * 2yz and 3yz. */
 static int digit_answers(uint32_t verb, uint32_t digit)
 {
-  return digit >= 4 || (digit == 3) == (verb == EHLO_VERB_DATA);
+  return digit >= 4 || digit == ehlo_commands[verb].accept / 100;
 }
 
 /* The greeting: the session is open, or it is refused (RFC 5321 3.1), and what was called for an open one is void. */
 static void greeted(ehlo_client *client, uint32_t code)
 {
   if (code < 400) {
-    ehlo_client_enter(client, CLIENT_OPEN);
+    ehlo_client_enter(client, CLIENT_GREETED);
   } else {
     ehlo_client_drop(client);
     ehlo_client_enter(client, CLIENT_REFUSED);
-    client->call = CALL_OPEN;
+    client->call = CALL_HELLO;
   }
 }
 
@@ -204,7 +213,7 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
   }
   if (reply->verb == EHLO_VERB_CONNECT) {
     greeted(client, reply->code);
-  } else if (reply->verb == EHLO_VERB_RESULT && client->results + 1 < client->recipients) {
+  } else if (reply->verb == EHLO_VERB_RESULT && client->results + 1 < client->rcpts_accepted) {
     ehlo_client_verdict(client, reply->code, reply->enhanced, &next);
   } else {
     struct command command = pop(client);
@@ -212,9 +221,9 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
   }
   ehlo_client_release(client);
   ehlo_client_emit(client, event);
-  if (next.type == EHLO_CLIENT_EVENT_HELLO && client->open) {
+  if (next.type == EHLO_CLIENT_EVENT_HELLO && client->in_transaction) {
     ehlo_client_event end;
-    ehlo_client_end(client, EHLO_END_SUPERSEDED, 0, no_enhanced, &end);
+    ehlo_client_end(client, EHLO_END_SUPERSEDED, 0, no_enhanced(), &end);
     ehlo_client_emit(client, &end);
   }
   if (next.type != 0) {
@@ -238,7 +247,7 @@ static void name_command(const ehlo_client *client, ehlo_client_event *event)
     reply->ordinal = recipient->ordinal;
   } else {
     event->tag = client_command(client, 0)->tag;
-    reply->ordinal = reply->verb == EHLO_VERB_RCPT ? client->rcpts : 0;
+    reply->ordinal = reply->verb == EHLO_VERB_RCPT ? client->rcpts_answered : 0;
   }
 }
 
@@ -251,7 +260,7 @@ static int is_hello(uint32_t verb)
 static void read_text(ehlo_client *client, ehlo_client_event_reply *reply, ehlo_span text)
 {
   reply->text = text;
-  reply->enhanced = no_enhanced;
+  reply->enhanced = no_enhanced();
   if (is_hello(reply->verb) || reply->verb == EHLO_VERB_CONNECT) {
     int lists = reply->verb == EHLO_VERB_EHLO || reply->verb == EHLO_VERB_LHLO;
     if (lists && reply->number > 1 && reply->code < 300) {
@@ -405,26 +414,26 @@ int ehlo_client_feed(ehlo_client *client, const void *data, size_t size, size_t 
   return ehlo_client_leave_call(client);
 }
 
-static int over(ehlo_client *client, uint32_t reason)
+static int ended(ehlo_client *client, uint32_t reason)
 {
   int result = ehlo_client_enter_call(client);
   if (result != EHLO_OK) {
     return result;
   }
   if (client->state != CLIENT_CLOSED) {
-    ehlo_client_close(client, reason, 451, no_enhanced);
+    ehlo_client_close(client, reason, 451, no_enhanced());
   }
   return ehlo_client_leave_call(client);
 }
 
 int ehlo_client_eof(ehlo_client *client)
 {
-  return over(client, EHLO_END_LOST);
+  return ended(client, EHLO_END_LOST);
 }
 
 int ehlo_client_timed_out(ehlo_client *client)
 {
-  return over(client, EHLO_END_TIMED_OUT);
+  return ended(client, EHLO_END_TIMED_OUT);
 }
 
 /* ---- output ---- */

@@ -1,7 +1,8 @@
 /* client.h: the sending machine, inside. Floor: session.
  *
- * One struct, four files: client_config.c (how a session is made), client.c (feed, output, and every change of state),
- * client_commands.c (a function for each command, and what follows from its reply), client_content.c (DATA out).
+ * One struct, five files: client_config.c (how a session is made), client.c (feed, output, the queue, and every change
+ * of state), client_commands.c (a function for each command), client_replies.c (what follows from each reply),
+ * client_content.c (DATA out).
  *
  * How it works. There are two sides, and the queue of commands between them.
  *
@@ -34,14 +35,14 @@
 enum client_state {
   CLIENT_GREETING, /* the greeting is awaited */
   CLIENT_REFUSED,  /* greeted with 4yz or 5yz: only QUIT is left */
-  CLIENT_OPEN,     /* greeted */
+  CLIENT_GREETED,  /* the session is open */
   CLIENT_TURN,     /* TURN was accepted */
   CLIENT_CLOSED    /* over */
 };
 
 /* What the host may call. */
 enum client_call {
-  CALL_OPEN,    /* before the hello */
+  CALL_HELLO,   /* before the hello */
   CALL_WAIT,    /* a hello, QUIT or TURN is out: nothing */
   CALL_IDLE,    /* no transaction */
   CALL_MAIL,    /* in a transaction */
@@ -95,13 +96,13 @@ struct ehlo_client {
   uint8_t convert_lf;
 
   /* The session. */
-  uint8_t state;      /* CLIENT_ */
-  uint8_t call;       /* CALL_ */
-  uint8_t before;     /* CALL_ before the hello or TURN that is out */
-  uint8_t busy;       /* a call that may call back is running */
-  uint8_t fatal;      /* the host ended it: EHLO_ERR_HOST from now on */
-  uint8_t hello_verb; /* of the accepted hello */
-  uint8_t violation;  /* EHLO_VIOLATION_ that ended it, else 0 */
+  uint8_t state;       /* CLIENT_ */
+  uint8_t call;        /* CALL_ */
+  uint8_t call_before; /* CALL_ before the hello or TURN that is out */
+  uint8_t busy;        /* a call that may call back is running */
+  uint8_t fatal;       /* the host ended it: EHLO_ERR_HOST from now on */
+  uint8_t hello_verb;  /* of the accepted hello */
+  uint8_t violation;   /* EHLO_VIOLATION_ that ended it, else 0 */
   ehlo_capabilities offered;
   uint64_t size_limit; /* of SIZE, 0 for none */
   uint64_t epoch;
@@ -114,12 +115,12 @@ struct ehlo_client {
   uint32_t sent;        /* octets of output */
 
   /* The transaction that is being called. */
-  uint8_t call_8bit;    /* BODY=8BITMIME */
-  uint8_t call_utf8;    /* SMTPUTF8 */
-  uint8_t gathered;     /* the last content went past the output */
-  uint8_t needs_reset;  /* `held`, and no RSET has been called since */
-  int8_t broken;        /* EHLO_ERR_ that its content has come to, else 0 */
-  uint32_t call_rcpts;  /* RCPTs called */
+  uint8_t call_8bit;   /* BODY=8BITMIME */
+  uint8_t call_utf8;   /* SMTPUTF8 */
+  uint8_t gathered;    /* the last content went past the output */
+  uint8_t needs_reset; /* `held`, and no RSET has been called since */
+  int8_t broken;       /* EHLO_ERR_ that its content has come to, else 0 */
+  uint32_t rcpts_called;
   uint32_t mails_ahead; /* MAILs in the queue */
 
   /* Replies: the one that is being read, */
@@ -133,17 +134,17 @@ struct ehlo_client {
   uint64_t next_size_limit;
 
   /* and the transaction that they have come to: behind the reply to its MAIL, until its END. */
-  uint8_t open;   /* there is one */
-  uint8_t doomed; /* its MAIL was refused */
-  uint8_t held;   /* one that has ENDed is still open at the server */
-  ehlo_enhanced enhanced;
-  uint32_t code; /* that refused its MAIL */
+  uint8_t in_transaction; /* there is one */
+  uint8_t doomed;         /* its MAIL was refused */
+  uint8_t held;           /* one that has ENDed is still open at the server */
+  ehlo_enhanced mail_enhanced;
+  uint32_t mail_code; /* that refused its MAIL */
   uint64_t mail_tag;
   uint64_t data_tag;
   uint32_t doomed_left; /* doomed: RCPTs and DATA in the queue */
-  uint32_t rcpts;       /* RCPTs answered */
-  uint32_t recipients;  /* accepted */
-  uint32_t results;     /* verdicts given */
+  uint32_t rcpts_answered;
+  uint32_t rcpts_accepted;
+  uint32_t results; /* verdicts given */
   uint32_t results_good;
 
   ehlo_dot dot; /* its kernel is known from init on */
@@ -184,6 +185,13 @@ static inline int client_is_lmtp(const ehlo_client *client)
   return client->protocol == EHLO_PROTOCOL_LMTP;
 }
 
+/* The enhanced code of what has none. */
+static inline ehlo_enhanced no_enhanced(void)
+{
+  ehlo_enhanced none = {0, 0, 0};
+  return none;
+}
+
 /* Is it one of the verbs that open a transaction? */
 static inline int opens_transaction(uint32_t verb)
 {
@@ -211,6 +219,9 @@ void ehlo_client_release(ehlo_client *client);
 /* Lets go of all commands that are not released. */
 void ehlo_client_drop(ehlo_client *client);
 
+/* Takes the command at the end of the queue back, if it is not released. Returns 1 if it did. */
+int ehlo_client_take_back(ehlo_client *client);
+
 /* Closes the transaction of the replying side and makes its END. */
 void ehlo_client_end(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_enhanced enhanced,
                      ehlo_client_event *event);
@@ -224,6 +235,11 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
 
 /* ---- client_commands.c ---- */
 
+/* Calls EHLO, HELO or LHLO. Returns as ehlo_client_hello. */
+int ehlo_client_say_hello(ehlo_client *client, uint32_t verb, uint64_t tag);
+
+/* ---- client_replies.c ---- */
+
 /* A line of the answer to EHLO or LHLO, behind the first. */
 void ehlo_client_capability(ehlo_client *client, ehlo_span text);
 
@@ -233,9 +249,9 @@ void ehlo_client_capability(ehlo_client *client, ehlo_span text);
 int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
                         ehlo_client_event *event);
 
-/* Ends the transaction that the replies have come to, if its MAIL was refused and nothing of it is out any more. As
+/* DATA was taken back: the transaction is as before it; if its MAIL has been refused that may be the end of it. As
  * ehlo_client_proceed. */
-void ehlo_client_end_doomed(ehlo_client *client, ehlo_client_event *event);
+void ehlo_client_data_taken_back(ehlo_client *client, ehlo_client_event *event);
 
 /* ---- client_content.c ---- */
 

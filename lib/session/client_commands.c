@@ -1,4 +1,4 @@
-/* client_commands.c: a function for each command, and what follows from its reply. Floor: session.
+/* client_commands.c: a function for each command. Floor: session.
  *
  * A command checks whether it may be called, writes its line at the tail of the output, where nobody looks yet, and
  * commits it only when all of it was right and fits.
@@ -23,9 +23,9 @@ struct draft {
 static unsigned legal_bit(const ehlo_client *client)
 {
   switch (client->call) {
-  case CALL_OPEN: return LEGAL_OPEN;
+  case CALL_HELLO: return LEGAL_OPEN;
   case CALL_IDLE: return LEGAL_IDLE;
-  case CALL_MAIL: return client->call_rcpts == 0 ? LEGAL_MAIL : LEGAL_RCPT;
+  case CALL_MAIL: return client->rcpts_called == 0 ? LEGAL_MAIL : LEGAL_RCPT;
   case CALL_REFUSED: return LEGAL_MAIL;
   default: return 0;
   }
@@ -101,12 +101,12 @@ static int plain(ehlo_client *client, uint32_t verb, uint64_t tag)
   return commit(client, &draft, tag);
 }
 
-/* Nothing can be called behind this command until it is answered. */
-static int last(ehlo_client *client, struct draft *draft, uint64_t tag)
+/* The same for a command that nothing can be called behind until it is answered. */
+static int commit_last(ehlo_client *client, struct draft *draft, uint64_t tag)
 {
   int result = commit(client, draft, tag);
   if (result == EHLO_OK) {
-    client->before = client->call;
+    client->call_before = client->call;
     client->call = CALL_WAIT;
   }
   return result;
@@ -114,24 +114,24 @@ static int last(ehlo_client *client, struct draft *draft, uint64_t tag)
 
 /* ---- hello ---- */
 
-static int hello(ehlo_client *client, uint32_t verb, uint64_t tag)
+int ehlo_client_say_hello(ehlo_client *client, uint32_t verb, uint64_t tag)
 {
   struct draft draft = begin(client, verb);
   if (draft.error == EHLO_OK) {
     write_octet(&draft.writer, ' ');
     write_span(&draft.writer, span_of(client_part(client, client->hostname_at), client->hostname_len));
   }
-  return last(client, &draft, tag);
+  return commit_last(client, &draft, tag);
 }
 
 int ehlo_client_hello(ehlo_client *client, uint64_t tag)
 {
-  return hello(client, client != NULL && client_is_lmtp(client) ? EHLO_VERB_LHLO : EHLO_VERB_EHLO, tag);
+  return ehlo_client_say_hello(client, client != NULL && client_is_lmtp(client) ? EHLO_VERB_LHLO : EHLO_VERB_EHLO, tag);
 }
 
 int ehlo_client_helo(ehlo_client *client, uint64_t tag)
 {
-  return client != NULL && client_is_lmtp(client) ? EHLO_ERR_STATE : hello(client, EHLO_VERB_HELO, tag);
+  return client != NULL && client_is_lmtp(client) ? EHLO_ERR_STATE : ehlo_client_say_hello(client, EHLO_VERB_HELO, tag);
 }
 
 /* ---- MAIL, SEND, SOML, SAML and RCPT ---- */
@@ -293,7 +293,7 @@ static int mail(ehlo_client *client, uint32_t verb, ehlo_span path, const ehlo_m
   int result = commit(client, &draft, tag);
   if (result == EHLO_OK) {
     client->call = CALL_MAIL;
-    client->call_rcpts = 0;
+    client->rcpts_called = 0;
     client->call_8bit = options->body == EHLO_BODY_8BITMIME;
     client->call_utf8 = options->smtputf8 != 0;
   }
@@ -327,7 +327,7 @@ int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_option
     if (options != NULL && options->struct_size < sizeof *options) {
       fail(&draft, EHLO_ERR_ARGUMENT);
     }
-    if (client_is_lmtp(client) && client->call_rcpts == client->max_recipients) {
+    if (client_is_lmtp(client) && client->rcpts_called == client->max_recipients) {
       fail(&draft, EHLO_ERR_TOO_LONG);
     }
     write_string(&draft.writer, " TO:");
@@ -338,7 +338,7 @@ int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_option
   }
   int result = commit(client, &draft, tag);
   if (result == EHLO_OK) {
-    client->call_rcpts++;
+    client->rcpts_called++;
   }
   return result;
 }
@@ -349,10 +349,10 @@ int ehlo_client_data(ehlo_client *client, uint64_t tag)
 {
   struct draft draft = begin(client, EHLO_VERB_DATA);
   if (draft.error == EHLO_OK) {
-    if (client->call_rcpts == 0) {
+    if (client->rcpts_called == 0) {
       fail(&draft, EHLO_ERR_STATE);
-    } else if (client->open && client->mails_ahead == 0 && client->recipients == 0 &&
-               client->rcpts == client->call_rcpts) {
+    } else if (client->in_transaction && client->mails_ahead == 0 && client->rcpts_accepted == 0 &&
+               client->rcpts_answered == client->rcpts_called) {
       fail(&draft, EHLO_ERR_REFUSED);
     }
   }
@@ -366,7 +366,7 @@ int ehlo_client_data(ehlo_client *client, uint64_t tag)
 int ehlo_client_rset(ehlo_client *client, uint64_t tag)
 {
   int result = plain(client, EHLO_VERB_RSET, tag);
-  if (result == EHLO_OK && client->call != CALL_OPEN) {
+  if (result == EHLO_OK && client->call != CALL_HELLO) {
     client->call = CALL_IDLE;
     client->needs_reset = 0;
   }
@@ -449,14 +449,14 @@ int ehlo_client_noop(ehlo_client *client, ehlo_span argument, uint64_t tag)
 int ehlo_client_quit(ehlo_client *client, uint64_t tag)
 {
   struct draft draft = begin(client, EHLO_VERB_QUIT);
-  return last(client, &draft, tag);
+  return commit_last(client, &draft, tag);
 }
 
 int ehlo_client_turn(ehlo_client *client, uint64_t tag)
 {
   struct draft draft = begin(client, EHLO_VERB_TURN);
   check_offer(client, &draft);
-  return last(client, &draft, tag);
+  return commit_last(client, &draft, tag);
 }
 
 int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span argument, uint64_t tag)
@@ -476,183 +476,4 @@ int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span argument,
     write_argument(&draft, argument, 0);
   }
   return commit(client, &draft, tag);
-}
-
-/* ---- proceed ---- */
-
-/* ehlo-line = ehlo-keyword *( SP ehlo-param ); a line that is none is ignored, as unknown keywords are (RFC 5321
- * 4.1.1.1). */
-void ehlo_client_capability(ehlo_client *client, ehlo_span text)
-{
-  uint32_t extension = ehlo_extension_find(text);
-  if (extension == EHLO_EXT_COUNT) {
-    return;
-  }
-  client->next_offered |= capability_bit(extension);
-  if (extension == EHLO_EXT_SIZE) {
-    /* SIZE alone, and one that cannot be read, say nothing about the maximum (RFC 1870 3). */
-    uint64_t limit;
-    ehlo_span number = span_from(text, text.len > 4 ? 5 : 4);
-    while (number.len > 0 && number.ptr[number.len - 1] == ' ') {
-      number.len--;
-    }
-    if (ehlo_parse_number(number, SIZE_MAX, &limit) == EHLO_OK) {
-      client->next_size_limit = limit;
-    }
-  }
-}
-
-static int proceed_hello(ehlo_client *client, const struct command *command, uint32_t code, ehlo_client_event *event)
-{
-  if (code >= 300) {
-    client->call = client->before;
-    int unknown = code / 10 == 50 && client->hello_verb != EHLO_VERB_EHLO; /* it was known before */
-    if (command->verb == EHLO_VERB_EHLO && unknown && !client->no_helo) {
-      return hello(client, EHLO_VERB_HELO, command->tag) == EHLO_OK;
-    }
-    return 0;
-  }
-  client->hello_verb = (uint8_t)command->verb;
-  client->offered = client->next_offered & client->use;
-  if (!client_offers(client, EHLO_EXT_8BITMIME)) {
-    client->offered &= ~capability_bit(EHLO_EXT_SMTPUTF8); /* it cannot be had without (RFC 6531 3.1) */
-  }
-  client->size_limit = client_offers(client, EHLO_EXT_SIZE) ? client->next_size_limit : 0;
-  client->call = CALL_IDLE;
-  client->held = client->needs_reset = 0;
-  event->type = EHLO_CLIENT_EVENT_HELLO;
-  event->tag = command->tag;
-  return 0;
-}
-
-/* How many RCPTs and DATA stand in the queue before the next transaction. */
-static uint32_t queued_in_transaction(const ehlo_client *client)
-{
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < client->count; i++) {
-    uint32_t verb = client_command(client, i)->verb;
-    if (opens_transaction(verb)) {
-      break;
-    }
-    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA ? 1 : 0;
-  }
-  return count;
-}
-
-/* What can be called in the transaction that the replies have come to, if that is the one that is being called: from
- * one to the other. If a hello is out, it is what can be called should that be refused. */
-static void change_call(ehlo_client *client, enum client_call from, enum client_call to)
-{
-  uint8_t *call = client->call == CALL_WAIT ? &client->before : &client->call;
-  if (client->mails_ahead == 0 && *call == from) {
-    *call = (uint8_t)to;
-  }
-}
-
-/* The transaction whose MAIL was refused is over once the last of its commands is answered. */
-void ehlo_client_end_doomed(ehlo_client *client, ehlo_client_event *event)
-{
-  if (client->open && client->doomed && client->doomed_left == 0) {
-    ehlo_client_end(client, EHLO_END_REFUSED, client->code, client->enhanced, event);
-    change_call(client, CALL_REFUSED, CALL_IDLE);
-  }
-}
-
-static void proceed_mail(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
-                         ehlo_client_event *event)
-{
-  client->open = 1;
-  client->doomed = code >= 300;
-  client->mail_tag = command->tag;
-  client->rcpts = 0;
-  client->recipients = 0;
-  client->results = 0;
-  client->results_good = 0;
-  if (!client->doomed) {
-    client->held = client->needs_reset = 0; /* else it would not have been taken */
-  } else {
-    client->code = code;
-    client->enhanced = enhanced;
-    client->doomed_left = queued_in_transaction(client);
-    change_call(client, CALL_MAIL, CALL_REFUSED);
-    ehlo_client_end_doomed(client, event);
-  }
-}
-
-static void proceed_rcpt(ehlo_client *client, const struct command *command, uint32_t code, ehlo_client_event *event)
-{
-  uint32_t ordinal = client->rcpts++;
-  if (client->doomed) {
-    client->doomed_left--;
-    ehlo_client_end_doomed(client, event);
-  } else if (code < 300) {
-    if (client_is_lmtp(client)) {
-      *client_recipient(client, client->recipients) = (struct recipient){command->tag, ordinal};
-    }
-    client->recipients++;
-  }
-}
-
-/* DATA was refused: nothing can be had from this transaction any more, but the server still holds it. */
-static void refuse_data(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
-{
-  client->call = CALL_IDLE;
-  if (client->doomed) {
-    client->doomed_left--;
-    ehlo_client_end_doomed(client, event);
-  } else {
-    ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
-    event->as.end.needs_reset = client->held = client->needs_reset = 1;
-  }
-}
-
-static void proceed_rset(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
-{
-  int taken = code < 300;
-  client->held = !taken && (client->held || client->open);
-  client->needs_reset |= client->held;
-  if (client->open) {
-    ehlo_client_end(client, EHLO_END_RESET, taken ? 0 : code, enhanced, event);
-    event->as.end.needs_reset = client->held;
-  }
-}
-
-int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
-                        ehlo_client_event *event)
-{
-  static const ehlo_enhanced none;
-  switch (command->verb) {
-  case EHLO_VERB_HELO:
-  case EHLO_VERB_EHLO:
-  case EHLO_VERB_LHLO: return proceed_hello(client, command, code, event);
-  case EHLO_VERB_MAIL:
-  case EHLO_VERB_SEND:
-  case EHLO_VERB_SOML:
-  case EHLO_VERB_SAML: proceed_mail(client, command, code, enhanced, event); break;
-  case EHLO_VERB_RCPT: proceed_rcpt(client, command, code, event); break;
-  case EHLO_VERB_DATA:
-    if (code < 400) {
-      ehlo_client_content_begin(client, command, event);
-    } else {
-      refuse_data(client, code, enhanced, event);
-    }
-    break;
-  case EHLO_VERB_MESSAGE:
-  case EHLO_VERB_RESULT: ehlo_client_verdict(client, code, enhanced, event); break;
-  case EHLO_VERB_RSET: proceed_rset(client, code, enhanced, event); break;
-  case EHLO_VERB_QUIT:
-    if (client->open) {
-      ehlo_client_end(client, EHLO_END_QUIT, 0, none, event);
-    }
-    ehlo_client_enter(client, CLIENT_CLOSED);
-    break;
-  case EHLO_VERB_TURN:
-    client->call = client->before;
-    if (code < 300) {
-      ehlo_client_enter(client, CLIENT_TURN);
-    }
-    break;
-  default: break;
-  }
-  return 0;
 }

@@ -22,7 +22,7 @@ static void end_content(ehlo_client *client, uint64_t tag, const ehlo_span *span
   }
   client->call = CALL_IDLE;
   client->epoch++;
-  if (client_is_lmtp(client) && client->recipients == 0) {
+  if (client_is_lmtp(client) && client->rcpts_accepted == 0) {
     output_wrote(&client->output, length); /* nobody has a verdict to get (RFC 2033 4.2) */
     client->released_to += (uint32_t)length;
     return;
@@ -36,11 +36,11 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
   client->broken = 0;
   client->gathered = 0;
   client->data_tag = command->tag;
-  if (client->recipients > 0) {
+  if (client->rcpts_accepted > 0) {
     client->call = CALL_CONTENT;
     event->type = EHLO_CLIENT_EVENT_CONTENT;
     event->tag = command->tag;
-    event->as.content.recipients = client->recipients;
+    event->as.content.recipients = client->rcpts_accepted;
     return;
   }
   /* The server goes on although it refused every recipient: the content is ended empty (RFC 2920 3.1). */
@@ -58,20 +58,19 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
 
 void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced *enhanced)
 {
-  static const ehlo_enhanced none;
-  *code = client->doomed ? client->code : 554;
-  *enhanced = client->doomed ? client->enhanced : none;
+  *code = client->doomed ? client->mail_code : 554;
+  *enhanced = client->doomed ? client->mail_enhanced : no_enhanced();
 }
 
 void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
 {
-  uint32_t verdicts = client_is_lmtp(client) ? client->recipients : 1;
+  uint32_t verdicts = client_is_lmtp(client) ? client->rcpts_accepted : 1;
   client->results++;
-  client->results_good += code < 300 && client->recipients > 0 ? 1 : 0;
+  client->results_good += code < 300 && client->rcpts_accepted > 0 ? 1 : 0;
   if (client->results < verdicts) {
     return;
   }
-  if (client->recipients == 0) {
+  if (client->rcpts_accepted == 0) {
     ehlo_client_nobody(client, &code, &enhanced);
   }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
@@ -95,7 +94,7 @@ static int has_high_bit(const unsigned char *data, size_t size)
 /* Is it the time for content? */
 static int check_content(const ehlo_client *client)
 {
-  if (client->state != CLIENT_OPEN || client->call != CALL_CONTENT) {
+  if (client->state != CLIENT_GREETED || client->call != CALL_CONTENT) {
     return EHLO_ERR_STATE;
   }
   return client->broken;
@@ -196,31 +195,22 @@ int ehlo_client_body_end(ehlo_client *client)
 
 int ehlo_client_body_abort(ehlo_client *client)
 {
-  static const ehlo_enhanced none;
-  ehlo_client_event event;
   int result = ehlo_client_enter_call(client);
   if (result != EHLO_OK) {
     return result;
   }
-  if (client->state > CLIENT_OPEN || (client->call != CALL_DATA && client->call != CALL_CONTENT)) {
+  if (client->state > CLIENT_GREETED || (client->call != CALL_DATA && client->call != CALL_CONTENT)) {
     client->busy = 0;
     return EHLO_ERR_STATE;
   }
-  if (client->call == CALL_DATA && client->released < client->count) {
-    client->count--;
-    client->output.tail -= (uint32_t)(sizeof "DATA\r\n" - 1);
-    client->call = CALL_MAIL;
-    if (client->open && client->doomed && client->mails_ahead == 0) {
-      client->call = CALL_REFUSED;
-      client->doomed_left--;
-      event.type = 0;
-      ehlo_client_end_doomed(client, &event);
-      if (event.type != 0) {
-        ehlo_client_emit(client, &event);
-      }
+  if (client->call == CALL_DATA && ehlo_client_take_back(client)) {
+    ehlo_client_event event = {.type = 0};
+    ehlo_client_data_taken_back(client, &event);
+    if (event.type != 0) {
+      ehlo_client_emit(client, &event);
     }
   } else {
-    ehlo_client_close(client, EHLO_END_FAILED, 451, none);
+    ehlo_client_close(client, EHLO_END_FAILED, 451, no_enhanced());
   }
   return ehlo_client_leave_call(client);
 }

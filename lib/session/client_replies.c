@@ -1,0 +1,188 @@
+/* client_replies.c: what follows from a reply, one function for each kind. Floor: session. */
+#include "client.h"
+
+/* ehlo-line = ehlo-keyword *( SP ehlo-param ); a line that is none is ignored, as unknown keywords are (RFC 5321
+ * 4.1.1.1). */
+void ehlo_client_capability(ehlo_client *client, ehlo_span text)
+{
+  uint32_t extension = ehlo_extension_find(text);
+  if (extension == EHLO_EXT_COUNT) {
+    return;
+  }
+  client->next_offered |= capability_bit(extension);
+  if (extension == EHLO_EXT_SIZE) {
+    /* SIZE alone, and one that cannot be read, say nothing about the maximum (RFC 1870 3). */
+    uint64_t limit;
+    ehlo_span number = span_from(text, text.len > 4 ? 5 : 4);
+    while (number.len > 0 && number.ptr[number.len - 1] == ' ') {
+      number.len--;
+    }
+    if (ehlo_parse_number(number, SIZE_MAX, &limit) == EHLO_OK) {
+      client->next_size_limit = limit;
+    }
+  }
+}
+
+static int proceed_hello(ehlo_client *client, const struct command *command, uint32_t code, ehlo_client_event *event)
+{
+  if (code >= 300) {
+    client->call = client->call_before;
+    int unknown = code / 10 == 50 && client->hello_verb != EHLO_VERB_EHLO; /* it was known before */
+    if (command->verb == EHLO_VERB_EHLO && unknown && !client->no_helo) {
+      return ehlo_client_say_hello(client, EHLO_VERB_HELO, command->tag) == EHLO_OK;
+    }
+    return 0;
+  }
+  client->hello_verb = (uint8_t)command->verb;
+  client->offered = client->next_offered & client->use;
+  if (!client_offers(client, EHLO_EXT_8BITMIME)) {
+    client->offered &= ~capability_bit(EHLO_EXT_SMTPUTF8); /* it cannot be had without (RFC 6531 3.1) */
+  }
+  client->size_limit = client_offers(client, EHLO_EXT_SIZE) ? client->next_size_limit : 0;
+  client->call = CALL_IDLE;
+  client->held = client->needs_reset = 0;
+  event->type = EHLO_CLIENT_EVENT_HELLO;
+  event->tag = command->tag;
+  return 0;
+}
+
+/* How many RCPTs and DATA stand in the queue before the next transaction. */
+static uint32_t queued_in_transaction(const ehlo_client *client)
+{
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < client->count; i++) {
+    uint32_t verb = client_command(client, i)->verb;
+    if (opens_transaction(verb)) {
+      break;
+    }
+    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA ? 1 : 0;
+  }
+  return count;
+}
+
+/* What can be called in the transaction that the replies have come to, if that is the one that is being called: from
+ * one to the other. If a hello is out, it is what can be called should that be refused. */
+static void change_call(ehlo_client *client, enum client_call from, enum client_call to)
+{
+  uint8_t *call = client->call == CALL_WAIT ? &client->call_before : &client->call;
+  if (client->mails_ahead == 0 && *call == from) {
+    *call = (uint8_t)to;
+  }
+}
+
+/* The transaction whose MAIL was refused is over once the last of its commands is answered. */
+static void end_doomed(ehlo_client *client, ehlo_client_event *event)
+{
+  if (client->in_transaction && client->doomed && client->doomed_left == 0) {
+    ehlo_client_end(client, EHLO_END_REFUSED, client->mail_code, client->mail_enhanced, event);
+    change_call(client, CALL_REFUSED, CALL_IDLE);
+  }
+}
+
+static void proceed_mail(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
+                         ehlo_client_event *event)
+{
+  client->in_transaction = 1;
+  client->doomed = code >= 300;
+  client->mail_tag = command->tag;
+  client->rcpts_answered = 0;
+  client->rcpts_accepted = 0;
+  client->results = 0;
+  client->results_good = 0;
+  if (!client->doomed) {
+    client->held = client->needs_reset = 0; /* else it would not have been taken */
+  } else {
+    client->mail_code = code;
+    client->mail_enhanced = enhanced;
+    client->doomed_left = queued_in_transaction(client);
+    change_call(client, CALL_MAIL, CALL_REFUSED);
+    end_doomed(client, event);
+  }
+}
+
+static void proceed_rcpt(ehlo_client *client, const struct command *command, uint32_t code, ehlo_client_event *event)
+{
+  uint32_t ordinal = client->rcpts_answered++;
+  if (client->doomed) {
+    client->doomed_left--;
+    end_doomed(client, event);
+  } else if (code < 300) {
+    if (client_is_lmtp(client)) {
+      *client_recipient(client, client->rcpts_accepted) = (struct recipient){command->tag, ordinal};
+    }
+    client->rcpts_accepted++;
+  }
+}
+
+void ehlo_client_data_taken_back(ehlo_client *client, ehlo_client_event *event)
+{
+  client->call = CALL_MAIL;
+  if (client->in_transaction && client->doomed && client->mails_ahead == 0) {
+    client->call = CALL_REFUSED;
+    client->doomed_left--;
+    end_doomed(client, event);
+  }
+}
+
+/* DATA was refused: nothing can be had from this transaction any more, but the server still holds it. */
+static void refuse_data(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
+{
+  client->call = CALL_IDLE;
+  if (client->doomed) {
+    client->doomed_left--;
+    end_doomed(client, event);
+  } else {
+    ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
+    event->as.end.needs_reset = client->held = client->needs_reset = 1;
+  }
+}
+
+static void proceed_rset(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
+{
+  int taken = code < 300;
+  client->held = !taken && (client->held || client->in_transaction);
+  client->needs_reset |= client->held;
+  if (client->in_transaction) {
+    ehlo_client_end(client, EHLO_END_RESET, taken ? 0 : code, enhanced, event);
+    event->as.end.needs_reset = client->held;
+  }
+}
+
+int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
+                        ehlo_client_event *event)
+{
+  switch (command->verb) {
+  case EHLO_VERB_HELO:
+  case EHLO_VERB_EHLO:
+  case EHLO_VERB_LHLO: return proceed_hello(client, command, code, event);
+  case EHLO_VERB_MAIL:
+  case EHLO_VERB_SEND:
+  case EHLO_VERB_SOML:
+  case EHLO_VERB_SAML: proceed_mail(client, command, code, enhanced, event); break;
+  case EHLO_VERB_RCPT: proceed_rcpt(client, command, code, event); break;
+  case EHLO_VERB_DATA:
+    if (code < 400) {
+      ehlo_client_content_begin(client, command, event);
+    } else {
+      refuse_data(client, code, enhanced, event);
+    }
+    break;
+  case EHLO_VERB_MESSAGE:
+  case EHLO_VERB_RESULT: ehlo_client_verdict(client, code, enhanced, event); break;
+  case EHLO_VERB_RSET: proceed_rset(client, code, enhanced, event); break;
+  case EHLO_VERB_QUIT:
+    if (client->in_transaction) {
+      ehlo_client_end(client, EHLO_END_QUIT, 0, no_enhanced(), event);
+    }
+    ehlo_client_enter(client, CLIENT_CLOSED);
+    break;
+  case EHLO_VERB_TURN:
+    client->call = client->call_before;
+    if (code < 300) {
+      ehlo_client_enter(client, CLIENT_TURN);
+    }
+    break;
+  default: break;
+  }
+  return 0;
+}
