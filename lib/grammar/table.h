@@ -68,6 +68,17 @@ extern const struct extension_row ehlo_extensions[EHLO_EXT_COUNT];
 extern const struct parameter_row ehlo_parameters[]; /* by EHLO_PARAMETER_, row 0 unused */
 extern const struct reply_row ehlo_replies[REPLY_ROWS];
 
+static inline int verb_is_hello(uint32_t verb)
+{
+  return verb >= EHLO_VERB_HELO && verb <= EHLO_VERB_LHLO;
+}
+
+/* Is it one of the verbs that open a transaction? */
+static inline int verb_opens_transaction(uint32_t verb)
+{
+  return verb >= EHLO_VERB_MAIL && verb <= EHLO_VERB_SAML;
+}
+
 /* The EHLO keyword of an extension. Static. */
 ehlo_span ehlo_extension_word(uint32_t extension);
 

@@ -63,7 +63,7 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
   }
   for (uint32_t i = 0; i < client->count; i++) {
     const struct command *command = client_command(client, i);
-    if (opens_transaction(command->verb)) {
+    if (verb_opens_transaction(command->verb)) {
       event.type = EHLO_CLIENT_EVENT_END;
       event.tag = command->tag;
       event.as.end = (ehlo_client_event_end){reason, 0, code, 0, enhanced};
@@ -105,7 +105,7 @@ void ehlo_client_queue(ehlo_client *client, uint32_t verb, uint64_t tag, size_t 
   command->tag = tag;
   command->verb = verb;
   command->end = client->sent + (uint32_t)output_waiting(&client->output);
-  client->mails_ahead += opens_transaction(verb) ? 1 : 0;
+  client->mails_ahead += verb_opens_transaction(verb) ? 1 : 0;
   ehlo_client_release(client);
 }
 
@@ -133,7 +133,7 @@ static struct command pop(ehlo_client *client)
   client->first = client->first + 1 == client->max_commands ? 0 : client->first + 1;
   client->count--;
   client->released--;
-  client->mails_ahead -= opens_transaction(command.verb) ? 1 : 0;
+  client->mails_ahead -= verb_opens_transaction(command.verb) ? 1 : 0;
   return command;
 }
 
@@ -251,17 +251,12 @@ static void name_command(const ehlo_client *client, ehlo_client_event *event)
   }
 }
 
-static int is_hello(uint32_t verb)
-{
-  return verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO || verb == EHLO_VERB_LHLO;
-}
-
 /* Takes the text of a line: the enhanced code off its front, or what it says about extensions. */
 static void read_text(ehlo_client *client, ehlo_client_event_reply *reply, ehlo_span text)
 {
   reply->text = text;
   reply->enhanced = no_enhanced();
-  if (is_hello(reply->verb) || reply->verb == EHLO_VERB_CONNECT) {
+  if (verb_is_hello(reply->verb) || reply->verb == EHLO_VERB_CONNECT) {
     int lists = reply->verb == EHLO_VERB_EHLO || reply->verb == EHLO_VERB_LHLO;
     if (lists && reply->number > 1 && reply->code < 300) {
       ehlo_client_capability(client, text);

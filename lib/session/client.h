@@ -192,12 +192,6 @@ static inline ehlo_enhanced no_enhanced(void)
   return none;
 }
 
-/* Is it one of the verbs that open a transaction? */
-static inline int opens_transaction(uint32_t verb)
-{
-  return verb >= EHLO_VERB_MAIL && verb <= EHLO_VERB_SAML;
-}
-
 /* ---- client.c ---- */
 
 /* Calls the host. The one place that does. If the host ended the session, the state is CLIENT_CLOSED on return, and

@@ -70,7 +70,7 @@ static void fail(struct draft *draft, int error)
 /* The longest line of the command, CRLF included. */
 static size_t longest_line(const ehlo_client *client, uint32_t verb)
 {
-  if (opens_transaction(verb)) {
+  if (verb_opens_transaction(verb)) {
     return COMMAND_LINE_MAX + ehlo_capability_mail_line(client->offered);
   }
   return COMMAND_LINE_MAX + (verb == EHLO_VERB_RCPT ? ehlo_capability_rcpt_line(client->offered) : 0);

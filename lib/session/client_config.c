@@ -1,6 +1,8 @@
 /* client_config.c: from a config to a session in the host's block. Floor: session. */
 #include "client.h"
 
+#include "config.h"
+
 #include "../bytes/scan.h"
 
 #include <string.h>
@@ -34,27 +36,14 @@ int ehlo_client_config_init(ehlo_client_config *config, size_t struct_size)
   return EHLO_OK;
 }
 
-static int within(uint32_t value, uint32_t least, uint32_t most)
-{
-  return value >= least && value <= most;
-}
-
-static int hostname_is_legal(ehlo_span hostname)
-{
-  ehlo_domain domain;
-  size_t used;
-  return hostname.ptr != NULL && hostname.len <= 255 && ehlo_parse_domain(hostname, 0, &domain, &used) == EHLO_OK &&
-         used == hostname.len;
-}
-
 static int config_is_legal(const ehlo_client_config *config)
 {
-  return config->struct_size >= CONFIG_SIZE_MIN && hostname_is_legal(config->hostname) &&
-         (config->protocol == EHLO_PROTOCOL_SMTP || config->protocol == EHLO_PROTOCOL_LMTP) &&
-         within(config->output_size, EHLO_CLIENT_MIN_OUTPUT_SIZE, EHLO_CLIENT_MAX_OUTPUT_SIZE) &&
-         within(config->max_commands, 1, EHLO_CLIENT_MAX_MAX_COMMANDS) &&
-         within(config->max_recipients, 1, EHLO_CLIENT_MAX_MAX_RECIPIENTS) &&
-         within(config->max_reply_line, EHLO_CLIENT_MIN_REPLY_LINE, EHLO_CLIENT_MAX_REPLY_LINE) &&
+  return config->struct_size >= CONFIG_SIZE_MIN && config_hostname_is_legal(config->hostname) &&
+         config_within(config->protocol, EHLO_PROTOCOL_SMTP, EHLO_PROTOCOL_LMTP) &&
+         config_within(config->output_size, EHLO_CLIENT_MIN_OUTPUT_SIZE, EHLO_CLIENT_MAX_OUTPUT_SIZE) &&
+         config_within(config->max_commands, 1, EHLO_CLIENT_MAX_MAX_COMMANDS) &&
+         config_within(config->max_recipients, 1, EHLO_CLIENT_MAX_MAX_RECIPIENTS) &&
+         config_within(config->max_reply_line, EHLO_CLIENT_MIN_REPLY_LINE, EHLO_CLIENT_MAX_REPLY_LINE) &&
          config->max_reply_lines > 0 && config->max_reply_size >= config->max_reply_line;
 }
 
@@ -88,11 +77,6 @@ size_t ehlo_client_size(const ehlo_client_config *config)
 
 /* ---- life ---- */
 
-static int is_aligned(const void *memory)
-{
-  return (uintptr_t)memory % _Alignof(max_align_t) == 0;
-}
-
 static ehlo_capabilities used_extensions(const ehlo_client_config *config)
 {
   ehlo_capabilities set = 0;
@@ -116,7 +100,7 @@ int ehlo_client_init(ehlo_client **out, void *memory, size_t size, const ehlo_cl
   if (needed == 0) {
     return EHLO_ERR_CONFIG;
   }
-  if (size < needed || !is_aligned(memory)) {
+  if (size < needed || !block_is_aligned(memory)) {
     return EHLO_ERR_MEMORY;
   }
   ehlo_client *client = memory;
@@ -160,7 +144,7 @@ int ehlo_client_attach(ehlo_client **out, void *memory, size_t size, ehlo_client
   if (memory == NULL || on_event == NULL) {
     return EHLO_ERR_ARGUMENT;
   }
-  if (size < sizeof(ehlo_client) || !is_aligned(memory)) {
+  if (size < sizeof(ehlo_client) || !block_is_aligned(memory)) {
     return EHLO_ERR_MEMORY;
   }
   ehlo_client *client = memory;

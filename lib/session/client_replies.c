@@ -52,7 +52,7 @@ static uint32_t queued_in_transaction(const ehlo_client *client)
   uint32_t count = 0;
   for (uint32_t i = 0; i < client->count; i++) {
     uint32_t verb = client_command(client, i)->verb;
-    if (opens_transaction(verb)) {
+    if (verb_opens_transaction(verb)) {
       break;
     }
     count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA ? 1 : 0;

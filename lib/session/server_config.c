@@ -1,6 +1,8 @@
 /* server_config.c: from a config to a session in the host's block: sizes, limits, what is offered. Floor: session. */
 #include "server.h"
 
+#include "config.h"
+
 #include "../bytes/scan.h"
 
 #include <string.h>
@@ -43,19 +45,6 @@ static ehlo_capabilities capabilities_of(const ehlo_server_config *config)
   return set;
 }
 
-static int within(uint32_t value, uint32_t least, uint32_t most)
-{
-  return value >= least && value <= most;
-}
-
-static int hostname_is_legal(ehlo_span hostname)
-{
-  ehlo_domain domain;
-  size_t used;
-  return hostname.ptr != NULL && hostname.len <= 255 && ehlo_parse_domain(hostname, 0, &domain, &used) == EHLO_OK &&
-         used == hostname.len;
-}
-
 static int extensions_are_known(const ehlo_server_config *config)
 {
   for (uint32_t e = EHLO_EXT_COUNT; e < EHLO_EXT_ROOM; e++) {
@@ -68,14 +57,14 @@ static int extensions_are_known(const ehlo_server_config *config)
 
 static int config_is_legal(const ehlo_server_config *config)
 {
-  return config->struct_size >= CONFIG_SIZE_MIN && hostname_is_legal(config->hostname) &&
-         within(config->protocol, EHLO_PROTOCOL_SMTP, EHLO_PROTOCOL_LMTP) && extensions_are_known(config) &&
+  return config->struct_size >= CONFIG_SIZE_MIN && config_hostname_is_legal(config->hostname) &&
+         config_within(config->protocol, EHLO_PROTOCOL_SMTP, EHLO_PROTOCOL_LMTP) && extensions_are_known(config) &&
          ehlo_capability_agrees(capabilities_of(config), config->protocol) &&
-         within(config->max_command_line, EHLO_MIN_COMMAND_LINE, EHLO_MAX_COMMAND_LINE) &&
-         within(config->output_size, EHLO_MIN_OUTPUT_SIZE, EHLO_MAX_OUTPUT_SIZE) &&
-         within(config->max_pending, 1, EHLO_MAX_MAX_PENDING) &&
-         within(config->pending_text, EHLO_MIN_PENDING_TEXT, EHLO_MAX_PENDING_TEXT) &&
-         within(config->hello_size, 0, EHLO_MAX_HELLO_SIZE) && config->max_recipients >= 1;
+         config_within(config->max_command_line, EHLO_MIN_COMMAND_LINE, EHLO_MAX_COMMAND_LINE) &&
+         config_within(config->output_size, EHLO_MIN_OUTPUT_SIZE, EHLO_MAX_OUTPUT_SIZE) &&
+         config_within(config->max_pending, 1, EHLO_MAX_MAX_PENDING) &&
+         config_within(config->pending_text, EHLO_MIN_PENDING_TEXT, EHLO_MAX_PENDING_TEXT) &&
+         config_within(config->hello_size, 0, EHLO_MAX_HELLO_SIZE) && config->max_recipients >= 1;
 }
 
 /* Lays the parts out behind the struct: first what is kept while nothing goes on, see ehlo_server_kept. Returns the
@@ -110,11 +99,6 @@ size_t ehlo_server_size(const ehlo_server_config *config)
 
 /* ---- life ---- */
 
-static int is_aligned(const void *memory)
-{
-  return (uintptr_t)memory % _Alignof(max_align_t) == 0;
-}
-
 int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_server_config *config,
                      ehlo_server_event_fn *on_event, void *user)
 {
@@ -129,7 +113,7 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   if (needed == 0) {
     return EHLO_ERR_CONFIG;
   }
-  if (size < needed || !is_aligned(memory)) {
+  if (size < needed || !block_is_aligned(memory)) {
     return EHLO_ERR_MEMORY;
   }
   ehlo_server *server = memory;
@@ -175,7 +159,7 @@ int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server
   if (memory == NULL || on_event == NULL) {
     return EHLO_ERR_ARGUMENT;
   }
-  if (size < sizeof(ehlo_server) || !is_aligned(memory)) {
+  if (size < sizeof(ehlo_server) || !block_is_aligned(memory)) {
     return EHLO_ERR_MEMORY;
   }
   ehlo_server *server = memory;
@@ -212,7 +196,7 @@ int ehlo_server_move(ehlo_server **out, void *memory, size_t size, const ehlo_se
     return EHLO_ERR_REENTRANT;
   }
   size_t kept = ehlo_server_kept(from);
-  if (size < kept || !is_aligned(memory)) {
+  if (size < kept || !block_is_aligned(memory)) {
     return EHLO_ERR_MEMORY;
   }
   memcpy(memory, from, kept);

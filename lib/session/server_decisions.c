@@ -51,16 +51,12 @@ static inline struct slot *find(const ehlo_server *server, uint32_t ticket)
 
 /* ---- writing ---- */
 
-static int is_hello(uint32_t verb)
-{
-  return verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO || verb == EHLO_VERB_LHLO;
-}
-
 /* Does the first line of this reply begin with the host's name? (RFC 5321 4.2: the texts of 220, 221 and 421,
  * and 4.1.1.1) */
 static int names_host(uint32_t verb, uint32_t code)
 {
-  return code == 421 || code == 221 || (code == 220 && verb == EHLO_VERB_CONNECT) || (code == 250 && is_hello(verb));
+  return code == 421 || code == 221 || (code == 220 && verb == EHLO_VERB_CONNECT) ||
+         (code == 250 && verb_is_hello(verb));
 }
 
 /* Does this reply carry an enhanced code? (RFC 2034 4: not in greetings, answers to hello, and 3yz) */
@@ -357,7 +353,7 @@ static int code_is_legal(const ehlo_server *server, const struct slot *slot, int
     return 0; /* not before its end has been seen */
   }
   /* What opens a session, a door for content or a turn has one positive code only; so tells what follows it. */
-  int exact = slot->verb == EHLO_VERB_CONNECT || is_hello(slot->verb) || slot->verb == EHLO_VERB_DATA ||
+  int exact = slot->verb == EHLO_VERB_CONNECT || verb_is_hello(slot->verb) || slot->verb == EHLO_VERB_DATA ||
               slot->verb == EHLO_VERB_TURN;
   int accept = ehlo_commands[slot->verb].accept;
   if (code < 400 && slot->verb != EHLO_VERB_UNKNOWN && (exact ? code != accept : code / 10 != accept / 10)) {
@@ -425,7 +421,7 @@ static int check(const ehlo_server *server, const struct slot *slot, int code, c
                  int last, struct line_said *said)
 {
   said->row = default_row(server, slot->verb, (uint32_t)code);
-  if (!last && is_hello(slot->verb) && code == 250) {
+  if (!last && verb_is_hello(slot->verb) && code == 250) {
     return EHLO_ERR_CODE; /* the lines that follow are the library's (RFC 5321 4.1.1.1) */
   }
   if (!code_is_legal(server, slot, code) || !read_enhanced(server, slot, code, enhanced, said->row, &said->enhanced) ||
