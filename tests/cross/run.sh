@@ -79,8 +79,10 @@ logging_suite() {
 
 # same_logs TARGET: one log for each transcript, and each is the native one.
 same_logs() {
-  for transcript in tests/transcripts/*.txt; do
-    [ -s "$build/native/transcript-logs/${transcript##*/}.log" ] || { echo "$transcript left no log"; return 1; }
+  for transcript in tests/transcripts/*.txt tests/transcripts/client/*.txt; do
+    name=${transcript#tests/transcripts/}
+    name=$(echo "$name" | sed 's,/,-,')
+    [ -s "$build/native/transcript-logs/$name.log" ] || { echo "$transcript left no log"; return 1; }
   done
   diff -r "$build/native/transcript-logs" "$build/$1/transcript-logs"
 }
