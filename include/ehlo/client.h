@@ -261,8 +261,7 @@ EHLO_API int ehlo_client_timed_out(ehlo_client *client);
 /* How many seconds the server may be silent now, 0 for as long as it likes (RFC 5321 4.5.3.2). *epoch, if not NULL, is
  * a number that changes whenever the clock is to start anew: a complete reply, output taken, content given; never
  * single lines or octets of a reply; it is never 0. There is no clock while the host is to act, unless octets wait to
- * be sent. Pure.
- */
+ * be sent, or may: see ehlo_client_body_gather. Pure. */
 EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch);
 
 /* ---- commands ---------------------------------------------------------------------------------------------------- */
@@ -283,10 +282,9 @@ EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch
  * Commands may be called before the greeting has come; if it refuses the session they are dropped without a reply, and
  * only QUIT is left (RFC 5321 4.1.4). */
 
-/* EHLO, or LHLO in LMTP, with the config's hostname. If EHLO is answered 50z, and none was accepted
- * before, HELO follows by itself (RFC 5321 3.2), unless no_helo; the REPLY says so. After a 2yz, HELLO; an open
- * transaction ENDs then, and what the server offered before is forgotten. Legal at any time. (RFC 5321 4.1.1.1, RFC
- * 2033 4.1) */
+/* EHLO, or LHLO in LMTP, with the config's hostname (RFC 5321 4.1.1.1, RFC 2033 4.1). If EHLO is answered 50z, and none
+ * was accepted before, HELO follows by itself (RFC 5321 3.2), unless no_helo; the REPLY says so. After a 2yz, HELLO; an
+ * open transaction ENDs then, and what the server offered before is forgotten. Legal whenever a command is. */
 EHLO_API int ehlo_client_hello(ehlo_client *client, uint64_t tag);
 
 /* HELO itself, for servers that are known to drop the connection at EHLO (RFC 1869 4.7). EHLO_ERR_STATE in LMTP. */
@@ -299,8 +297,8 @@ typedef struct ehlo_mail_options {
   uint32_t has_size;  /* 1 if it is known: SIZE= is said where the server offers it */
   uint32_t body;      /* EHLO_BODY_; 7BIT is said where the server offers 8BITMIME */
   uint32_t smtputf8;  /* 1: an address or the header is in UTF-8 (RFC 6531 3.4) */
-  ehlo_span
-      parameters; /* more of them, as they stand on the wire ("X=1 Y"); SIZE, BODY and SMTPUTF8 are not for here */
+  /* More of them, as they stand on the wire ("X=1 Y"); SIZE, BODY and SMTPUTF8 are not for here. */
+  ehlo_span parameters;
 } ehlo_mail_options;
 
 /* MAIL FROM opens a transaction (RFC 5321 4.1.1.2). `path` is the reverse-path: "user@example.org", with or without
@@ -329,13 +327,14 @@ typedef struct ehlo_rcpt_options {
  * EHLO_ERR_TOO_LONG past max_recipients in LMTP. */
 EHLO_API int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_options *options, uint64_t tag);
 
-/* DATA (RFC 5321 4.1.1.4). Legal in a transaction with at least one recipient. If all recipients are refused and 354
+/* DATA (RFC 5321 4.1.1.4). Legal in a transaction in which RCPT has been called. If all recipients are refused and 354
  * comes nevertheless, the library ends the content by itself, empty, and the transaction ENDs REFUSED (RFC 2920 3.1).
  * After a refusal of DATA the transaction ENDs. Returns also EHLO_ERR_REFUSED: MAIL, or every RCPT, has been refused
  * already (in the second case the transaction waits for RSET or QUIT). */
 EHLO_API int ehlo_client_data(ehlo_client *client, uint64_t tag);
 
-/* RSET ends the open transaction, if there is one (RFC 5321 4.1.1.5). */
+/* RSET ends the open transaction, if there is one (RFC 5321 4.1.1.5), and what the server still holds of one that has
+ * ENDed (needs_reset). */
 EHLO_API int ehlo_client_rset(ehlo_client *client, uint64_t tag);
 
 /* VRFY and EXPN (RFC 5321 4.1.1.6, 4.1.1.7): part of SMTP itself, so they, as HELP, need no offer. `argument` is a user
@@ -357,9 +356,9 @@ EHLO_API int ehlo_client_quit(ehlo_client *client, uint64_t tag);
 EHLO_API int ehlo_client_turn(ehlo_client *client, uint64_t tag);
 
 /* A command that the library does not know: `verb`, a word of letters, digits and hyphens, a space and the printable
- * ASCII argument, if there is one. It stands last in its group (RFC 2920 3.1). Not for verbs
- * that change how the octets behind them are read: the library would not know. EHLO_ERR_ARGUMENT for a verb that the
- * library knows: it has a function of its own. A 3yz to it is a violation. */
+ * ASCII argument, if there is one. It stands last in its group (RFC 2920 3.1). EHLO_ERR_ARGUMENT also for a verb that
+ * the library knows: it has a function of its own. A 3yz to it is a violation. Not for verbs that change how the octets
+ * behind them are read (BDAT, STARTTLS): the library would not know. */
 EHLO_API int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span argument, uint64_t tag);
 
 /* ---- content ----------------------------------------------------------------------------------------------------- */
@@ -370,21 +369,23 @@ EHLO_API int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span 
 /* Takes the next piece of content, `size` octets, into the output; *taken tells how many went in: fewer than `size`, or
  * none, when the output is full: send some, and give the rest. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE,
  * EHLO_ERR_BARE_NEWLINE (a CR, or without convert_lf an LF, that is not part of a CRLF), EHLO_ERR_8BITMIME. After the
- * last two *taken counts what went in before, the message cannot be completed any more, and ehlo_client_body_abort is
- * left. */
+ * last two *taken counts what went in before, the message cannot be completed any more: all body calls return the same
+ * again, and ehlo_client_body_abort is left. */
 EHLO_API int ehlo_client_body(ehlo_client *client, const void *data, size_t size, size_t *taken);
 
 /* The same without a copy: writes at most `max` spans, at least 8, to `spans`, and sets *count to how many. They point
- * into `data` and to static storage, fit for writev (with convert_lf two of them a line: then ehlo_client_body is less
- * work), and are to be sent before anything else of this session: the
+ * into `data` and to static storage, fit for writev, and are to be sent before anything else of this session: the
  * output must be empty, or EHLO_ERR_SPACE. *taken is fewer than `size` when the list is full. Returns as
- * ehlo_client_body; after an error *count may be above 0: what came before it. */
+ * ehlo_client_body; after an error *count may be above 0: what came before it. With convert_lf there are two spans a
+ * line: ehlo_client_body is less work then. The library does not see these spans go: until the next body call its clock
+ * (ehlo_client_timeout) runs on, and the host stops it if it has sent them and has nothing to give. */
 EHLO_API int ehlo_client_body_gather(ehlo_client *client, const void *data, size_t size, size_t *taken,
                                      ehlo_span *spans, size_t max, size_t *count);
 
 /* The content is complete: adds the CRLF that the last line may lack, and the final dot. The verdict comes as the REPLY
  * of MESSAGE, or in LMTP of RESULT for each accepted recipient; then END. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
- * EHLO_ERR_STATE, EHLO_ERR_BARE_NEWLINE (it ended in a CR), EHLO_ERR_SPACE (drain and call again). */
+ * EHLO_ERR_STATE, EHLO_ERR_BARE_NEWLINE (it ended in a CR, or as the piece before), EHLO_ERR_8BITMIME (as
+ * the piece before), EHLO_ERR_SPACE (drain and call again). */
 EHLO_API int ehlo_client_body_end(ehlo_client *client);
 
 /* The content cannot be given. If DATA is still held back, not among what ehlo_client_output shows, it is taken back,

@@ -1,7 +1,7 @@
 /* output.h: bounded output. Floor: bytes.
  *
  * A straight buffer: octets are appended at the tail and taken from the head. What has been shown to the host stays
- * where it is until the host takes some of it.
+ * where it is until some of it is taken, or the buffer is compacted.
  */
 #ifndef EHLO_BYTES_OUTPUT_H
 #define EHLO_BYTES_OUTPUT_H
