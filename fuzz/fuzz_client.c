@@ -14,21 +14,7 @@
  * bursts fed whole and the output sent whole, and both octet by octet. These two must come to the same (law 2).
  */
 #define _GNU_SOURCE /* memmem, open_memstream */
-#include "ehlo.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) ((condition) ? (void)0 : fail(#condition, __LINE__))
-
-static void fail(const char *condition, int line)
-{
-  fprintf(stderr, "fuzz_client.c:%d: not so: %s\n", line, condition);
-  abort();
-}
+#include "fuzz_session.h"
 
 /* ---- the input ---- */
 
@@ -36,14 +22,9 @@ enum { MAX_SERVER = 8000, MAX_CALLS = 255 };
 
 struct script {
   ehlo_client_config config;
-  unsigned fatal_at; /* the event with this number is the last that the host wants; 0: never */
-  int time_out;      /* at the end the clock runs out, not the connection */
-  const uint8_t *calls;
-  size_t call_count;
-  const uint8_t *steps;
-  size_t step_count;
-  const char *server;
-  size_t server_size;
+  unsigned fatal_at;  /* the event with this number is the last that the host wants; 0: never */
+  int time_out;       /* at the end the clock runs out, not the connection */
+  struct input input; /* its choices are the calls */
 };
 
 /* Returns 0 if the input is too short to be one. */
@@ -52,7 +33,7 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   static const uint16_t outputs[] = {1024, 1100, 2048, 4096};
   static const uint16_t commands[] = {64, 1, 2, 5};
   memset(script, 0, sizeof *script);
-  if (size < 8 || size - 8 < (size_t)data[6] + data[7] || size - 8 - data[6] - data[7] > MAX_SERVER) {
+  if (!read_input(&script->input, data, size) || script->input.peer_size > MAX_SERVER) {
     return 0;
   }
   /* Asking for the processor is slow on virtual machines; once will do. */
@@ -80,12 +61,6 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   config->verdict_timeout = data[2] & 8 ? 600 : 0;
   script->time_out = data[2] >> 4 & 1;
   script->fatal_at = data[3];
-  script->calls = data + 8;
-  script->call_count = data[6];
-  script->steps = data + 8 + data[6];
-  script->step_count = data[7];
-  script->server = (const char *)data + 8 + data[6] + data[7];
-  script->server_size = size - 8 - data[6] - data[7];
   return 1;
 }
 
@@ -169,9 +144,7 @@ struct play {
   size_t read;      /* of what was fed: lines that events told */
   size_t line_left; /* left_count when the first octet of the line behind those was fed */
 
-  const char *shown; /* the output as it was last seen */
-  size_t shown_size;
-  char copy[4096];
+  struct shown shown;
 };
 
 static int host_error(const struct play *play)
@@ -182,13 +155,6 @@ static int host_error(const struct play *play)
 static int is_over(const struct play *play)
 {
   return (ehlo_client_want(play->client) & EHLO_WANT_CLOSE) != 0;
-}
-
-static void put(FILE *file, ehlo_span span)
-{
-  if (span.len > 0) {
-    REQUIRE(fwrite(span.ptr, 1, span.len, file) == span.len);
-  }
 }
 
 static int opens(uint32_t verb)
@@ -308,25 +274,17 @@ static void leaves(struct play *play, const char *octets, size_t size)
   }
 }
 
-/* The output stays where it is, and is only appended to. */
 static const char *look_at_output(struct play *play, size_t *size)
 {
-  const char *shown = ehlo_client_output(play->client, size);
+  const char *output = ehlo_client_output(play->client, size);
   uint32_t want = ehlo_client_want(play->client);
-  REQUIRE((shown == NULL) == (*size == 0));
   REQUIRE(*size <= play->script->config.output_size);
   REQUIRE(((want & EHLO_WANT_WRITE) != 0) == (*size > 0));
-  if (play->shown_size > 0) {
-    REQUIRE(*size == 0 || (shown == play->shown && *size >= play->shown_size));
-    REQUIRE(*size == 0 || memcmp(shown, play->copy, play->shown_size) == 0);
-    REQUIRE(*size > 0 || is_over(play));
+  if (*size == 0 && is_over(play)) {
+    play->shown.size = 0; /* it was dropped */
   }
-  play->shown = shown;
-  play->shown_size = *size;
-  if (*size > 0) {
-    memcpy(play->copy, shown, *size);
-  }
-  return shown;
+  see_output(&play->shown, output, *size);
+  return output;
 }
 
 /* Sends up to `most` octets, 0: all. Returns how many. */
@@ -337,7 +295,7 @@ static size_t drain(struct play *play, size_t most)
   size = most == 0 || size < most ? size : most;
   leaves(play, shown, size);
   ehlo_client_sent(play->client, size);
-  play->shown_size = 0;
+  play->shown.size = 0;
   return size;
 }
 
@@ -375,9 +333,9 @@ enum {
 static ehlo_span from_input(const struct play *play)
 {
   const struct script *script = play->script;
-  size_t at = script->server_size == 0 ? 0 : play->next_call * 7 % script->server_size;
-  size_t most = script->server_size - at;
-  return (ehlo_span){script->server + at, most < 30 ? most : 30};
+  size_t at = script->input.peer_size == 0 ? 0 : play->next_call * 7 % script->input.peer_size;
+  size_t most = script->input.peer_size - at;
+  return (ehlo_span){script->input.peer + at, most < 30 ? most : 30};
 }
 
 static ehlo_span long_span(size_t length)
@@ -446,12 +404,9 @@ static int call_body(struct play *play, unsigned which)
 {
   ehlo_span span = content_of(play, which);
   size_t taken = SIZE_MAX;
-  /* In a block of its own, so that a sanitizer sees a look beyond it. */
-  char *piece = malloc(span.len > 0 ? span.len : 1);
-  REQUIRE(piece != NULL);
-  memcpy(piece, span.ptr, span.len);
-  int result = ehlo_client_body(play->client, piece, span.len, &taken);
-  free(piece);
+  ehlo_span piece = copy_of(span.ptr, span.len);
+  int result = ehlo_client_body(play->client, piece.ptr, piece.len, &taken);
+  release(piece);
   REQUIRE(taken <= span.len);
   if (result == EHLO_OK) {
     content_given(play, span, taken);
@@ -613,7 +568,7 @@ static void call_one(struct play *play, unsigned octet)
   }
   uint32_t pending = ehlo_client_pending(play->client);
   uint32_t want = ehlo_client_want(play->client);
-  play->shown_size = 0; /* calls may move it */
+  play->shown.size = 0; /* calls may move it */
   switch (kind) {
   case CALL_BODY: result = call_body(play, which); break;
   case CALL_GATHER: result = call_gather(play, which); break;
@@ -637,8 +592,8 @@ static void call_one(struct play *play, unsigned octet)
 static unsigned call_batch(struct play *play)
 {
   unsigned count = 0;
-  while (play->next_call < play->script->call_count) {
-    unsigned octet = play->script->calls[play->next_call++];
+  while (play->next_call < play->script->input.choice_count) {
+    unsigned octet = play->script->input.choices[play->next_call++];
     if ((octet & 31) % CALL_KINDS == CALL_STOP) {
       break;
     }
@@ -654,7 +609,7 @@ static unsigned call_batch(struct play *play)
 static void check_line(struct play *play, const ehlo_client_event *event)
 {
   const ehlo_client_event_reply *reply = &event->as.reply;
-  const char *at = play->script->server + play->read;
+  const char *at = play->script->input.peer + play->read;
   const char *end = memmem(at, play->fed - play->read, "\r\n", 2);
   REQUIRE(end != NULL && reply->line.len == (size_t)(end - at));
   REQUIRE(memcmp(reply->line.ptr, at, reply->line.len) == 0);
@@ -905,20 +860,18 @@ static int on_event(ehlo_client *client, const ehlo_client_event *event, void *u
 /* Feeds up to `most` octets (0: all) in a block of their own. Returns how many were taken. */
 static size_t feed(struct play *play, size_t most)
 {
-  size_t left = play->script->server_size - play->fed;
+  size_t left = play->script->input.peer_size - play->fed;
   size_t size = most == 0 || left < most ? left : most;
   if (play->read == play->fed) {
     play->line_left = play->left_count;
   }
-  char *piece = malloc(size > 0 ? size : 1);
-  REQUIRE(piece != NULL);
-  memcpy(piece, play->script->server + play->fed, size);
+  ehlo_span piece = copy_of(play->script->input.peer + play->fed, size);
   size_t consumed = SIZE_MAX;
   size_t before = play->fed;
   int turned = play->turned;
   play->fed += size; /* events may tell of it */
-  int result = ehlo_client_feed(play->client, piece, size, &consumed);
-  free(piece);
+  int result = ehlo_client_feed(play->client, piece.ptr, size, &consumed);
+  release(piece);
   REQUIRE(result == host_error(play));
   REQUIRE(consumed == size || (play->turned && consumed < size));
   REQUIRE(!turned || consumed == 0 || is_over(play));
@@ -932,22 +885,19 @@ static size_t feed(struct play *play, size_t most)
     REQUIRE(transaction->mail < 300 && transaction->data < 400 && transaction->results == 0 && !transaction->reset);
   }
   /* Every line that is there has been told. */
-  const char *at = play->script->server + play->read;
+  const char *at = play->script->input.peer + play->read;
   REQUIRE(is_over(play) || memmem(at, play->fed - play->read, "\r\n", 2) == NULL);
   return consumed;
 }
 
 static void move(struct play *play)
 {
-  void *block = malloc(play->block_size);
-  REQUIRE(block != NULL);
-  memcpy(block, play->block, play->block_size);
-  memset(play->block, 0xEE, play->block_size);
+  void *block = moved_block(play->block, play->block_size);
   REQUIRE(ehlo_client_attach(&play->client, block, play->block_size, on_event, play) == EHLO_OK);
   REQUIRE((void *)play->client == block);
   free(play->block);
   play->block = block;
-  play->shown_size = 0;
+  play->shown.size = 0;
 }
 
 static void end(struct play *play)
@@ -996,8 +946,8 @@ static void run_by_steps(struct play *play)
 {
   const struct script *script = play->script;
   size_t idle = 0;
-  for (size_t i = 0; !is_over(play) && idle <= script->step_count; i++) {
-    int moved = script->step_count > 0 && step(play, script->steps[i % script->step_count]);
+  for (size_t i = 0; !is_over(play) && idle <= script->input.step_count; i++) {
+    int moved = script->input.step_count > 0 && step(play, script->input.steps[i % script->input.step_count]);
     idle = moved ? 0 : idle + 1;
   }
   while (!is_over(play) && (drain(play, 0) > 0 || call_batch(play) > 0 || feed(play, 0) > 0)) {
@@ -1008,9 +958,9 @@ static void run_by_steps(struct play *play)
 static void run_in_bursts(struct play *play)
 {
   const struct script *script = play->script;
-  for (size_t i = 0; !is_over(play) && !play->turned && play->fed < script->server_size; i++) {
-    size_t burst = script->step_count == 0 ? 80 : 1U + script->steps[i % script->step_count];
-    size_t until = script->server_size - play->fed < burst ? script->server_size : play->fed + burst;
+  for (size_t i = 0; !is_over(play) && !play->turned && play->fed < script->input.peer_size; i++) {
+    size_t burst = script->input.step_count == 0 ? 80 : 1U + script->input.steps[i % script->input.step_count];
+    size_t until = script->input.peer_size - play->fed < burst ? script->input.peer_size : play->fed + burst;
     while (drain(play, play->cut) > 0) {
     }
     while (play->fed < until && !is_over(play) && !play->turned) {
@@ -1050,12 +1000,9 @@ static void start_play(struct play *play, const struct script *script, int burst
   play->cut = cut;
   play->commands = commands;
   play->transactions = transactions;
-  play->log = open_memstream(&play->text, &play->length);
-  REQUIRE(play->log != NULL);
+  play->log = memory_file(&play->text, &play->length);
   play->block_size = ehlo_client_size(&script->config);
-  play->block = malloc(play->block_size);
-  REQUIRE(play->block != NULL);
-  memset(play->block, 0xEE, play->block_size);
+  play->block = fresh_block(play->block_size);
   REQUIRE(ehlo_client_init(&play->client, play->block, play->block_size, &script->config, on_event, play) == EHLO_OK);
   call_batch(play);
   if (bursts) {

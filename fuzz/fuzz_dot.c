@@ -10,21 +10,7 @@
  * nothing else; what is encoded decodes to what it was.
  */
 #define _GNU_SOURCE /* memmem */
-#include "ehlo.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) ((condition) ? (void)0 : fail(#condition, __LINE__))
-
-static void fail(const char *condition, int line)
-{
-  fprintf(stderr, "fuzz_dot.c:%d: not so: %s\n", line, condition);
-  abort();
-}
+#include "fuzz.h"
 
 /* ---- octets that grow ---- */
 
@@ -141,16 +127,15 @@ static struct outcome run(codec *code, ehlo_dot *dot, struct cuts cuts, const ch
   unsigned idle = 0;
   while (done < size && outcome.end == SIZE_MAX) {
     size_t length = next_cut(&cuts, size - done);
-    char *piece = malloc(length > 0 ? length : 1);
-    memcpy(piece, data + done, length);
+    ehlo_span piece = copy_of(data + done, length);
     size_t consumed = SIZE_MAX;
     size_t count = SIZE_MAX;
-    int result = code(dot, piece, length, &consumed, spans, cuts.room, &count);
+    int result = code(dot, piece.ptr, length, &consumed, spans, cuts.room, &count);
     REQUIRE(consumed <= length);
     REQUIRE(result == EHLO_DOT_MORE || result == EHLO_DOT_END || result == EHLO_ERR_BARE_NEWLINE);
     take_spans(&outcome.text, spans, count, cuts.room);
     REQUIRE(outcome.text.len <= 2 * size + 64);
-    free(piece);
+    release(piece);
     done += consumed;
     idle = consumed == 0 ? idle + 1 : 0;
     REQUIRE(length == 0 || idle <= 2 + cuts.count);
@@ -291,13 +276,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct cuts cuts = {data + 3, data[2] % 32U, 0, 8U + data[1] % 64U};
   /* The content too lies in a block of its own, so that a whole piece that is overrun is seen. */
   size_t length = size - 3 - cuts.count;
-  char *content = malloc(length > 0 ? length : 1);
-  memcpy(content, data + 3 + cuts.count, length);
+  ehlo_span content = copy_of(data + 3 + cuts.count, length);
   if (data[0] & 2) {
-    check_encode(cuts, flags, content, length);
+    check_encode(cuts, flags, content.ptr, length);
   } else {
-    check_decode(cuts, flags, content, length);
+    check_decode(cuts, flags, content.ptr, length);
   }
-  free(content);
+  release(content);
   return 0;
 }

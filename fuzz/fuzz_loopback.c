@@ -9,19 +9,12 @@
  */
 #include "../tests/session/loopback.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 _Noreturn void loop_fail(const char *condition, const char *file, int line)
 {
-  fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
-  abort();
+  not_so(file, line, condition);
 }
-
-#define REQUIRE(condition) ((condition) ? (void)0 : loop_fail(#condition, __FILE__, __LINE__))
 
 enum { MAX_CONTENT = 6000, MAX_MESSAGES = 4 };
 

@@ -14,35 +14,16 @@
  * what a reader comes to who knows nothing of SMTP but lines, 354 and the dot (check_framing).
  */
 #define _GNU_SOURCE /* memmem, open_memstream */
-#include "ehlo.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) ((condition) ? (void)0 : fail(#condition, __LINE__))
-
-static void fail(const char *condition, int line)
-{
-  fprintf(stderr, "fuzz_server.c:%d: not so: %s\n", line, condition);
-  abort();
-}
+#include "fuzz_session.h"
 
 /* ---- the input ---- */
 
 struct script {
   ehlo_server_config config;
-  int timed; /* what happens may depend on when it happens */
-  int fails; /* a handler fails, at the event with this number; 0: never */
-  int fatal; /* it does so for good */
-  const uint8_t *verdicts;
-  size_t verdict_count;
-  const uint8_t *steps;
-  size_t step_count;
-  const char *client;
-  size_t client_size;
+  int timed;          /* what happens may depend on when it happens */
+  int fails;          /* a handler fails, at the event with this number; 0: never */
+  int fatal;          /* it does so for good */
+  struct input input; /* its choices are the verdicts */
 };
 
 static void read_offers(ehlo_server_config *config, unsigned bits, unsigned mode)
@@ -68,7 +49,7 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   static const uint16_t lines[] = {512, 600, 1024, 2048};
   static const uint16_t outputs[] = {512, 600, 1024, 4096};
   memset(script, 0, sizeof *script);
-  if (size < 8 || size - 8 < (size_t)data[6] + data[7]) {
+  if (!read_input(&script->input, data, size)) {
     return 0;
   }
   ehlo_server_config *config = &script->config;
@@ -94,14 +75,8 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   config->hello_size = data[5] & 4 ? 0 : EHLO_DEFAULT_HELLO_SIZE;
   script->timed = data[5] & 1;
   script->fatal = data[5] >> 4 & 1;
-  script->verdicts = data + 8;
-  script->verdict_count = data[6];
-  script->steps = data + 8 + data[6];
-  script->step_count = data[7];
-  script->client = (const char *)data + 8 + data[6] + data[7];
-  script->client_size = size - 8 - data[6] - data[7];
-  if (script->timed && data[5] & 8 && script->step_count > 0) {
-    script->fails = 1 + script->steps[0];
+  if (script->timed && data[5] & 8 && script->input.step_count > 0) {
+    script->fails = 1 + script->input.steps[0];
   }
   return 1;
 }
@@ -169,30 +144,13 @@ struct play {
   uint32_t good;
   int doomed;
 
-  /* The output as it was last seen. */
-  const char *shown;
-  size_t shown_size;
-  char copy[4096];
+  struct shown shown;
 
   size_t fed;
   size_t client_size; /* of the client's octets, as far as they come */
   int ended;          /* ehlo_server_eof was called */
   int turned;         /* it ended in the TURN state */
 };
-
-static FILE *memory_file(char **text, size_t *length)
-{
-  FILE *file = open_memstream(text, length);
-  REQUIRE(file != NULL);
-  return file;
-}
-
-static void put(FILE *file, ehlo_span span)
-{
-  if (span.len > 0) {
-    REQUIRE(fwrite(span.ptr, 1, span.len, file) == span.len);
-  }
-}
 
 static void put_line(FILE *file, const char *name, ehlo_span span)
 {
@@ -214,7 +172,7 @@ static struct ask *find_ask(struct play *play, uint32_t ticket)
 static unsigned verdict_at(const struct play *play, size_t ordinal)
 {
   const struct script *script = play->script;
-  return script->verdict_count == 0 ? 0U : script->verdicts[ordinal % script->verdict_count];
+  return script->input.choice_count == 0 ? 0U : script->input.choices[ordinal % script->input.choice_count];
 }
 
 /* ---- what the host answers ---- */
@@ -680,22 +638,12 @@ static int on_event(ehlo_server *server, const ehlo_event *event, void *user)
 
 /* ---- what the host's loop does ---- */
 
-/* The output stays where it is, and is only appended to. */
 static const char *look_at_output(struct play *play, size_t *size)
 {
-  const char *shown = ehlo_server_output(play->server, size);
-  REQUIRE((shown == NULL) == (*size == 0));
+  const char *output = ehlo_server_output(play->server, size);
   REQUIRE(*size <= play->script->config.output_size);
-  if (play->shown_size > 0) {
-    REQUIRE(shown == play->shown && *size >= play->shown_size);
-    REQUIRE(memcmp(shown, play->copy, play->shown_size) == 0);
-  }
-  play->shown = shown;
-  play->shown_size = *size;
-  if (*size > 0) {
-    memcpy(play->copy, shown, *size);
-  }
-  return shown;
+  see_output(&play->shown, output, *size);
+  return output;
 }
 
 /* Returns how many octets were drained. */
@@ -706,7 +654,7 @@ static size_t drain(struct play *play, size_t most)
   size = most == 0 || size < most ? size : most;
   put(play->logs[LOG_WIRE], (ehlo_span){shown, size});
   ehlo_server_sent(play->server, size);
-  play->shown_size = 0;
+  play->shown.size = 0;
   return size;
 }
 
@@ -720,13 +668,11 @@ static size_t feed(struct play *play, size_t most)
 {
   size_t left = play->client_size - play->fed;
   size_t size = most == 0 || left < most ? left : most;
-  char *piece = malloc(size > 0 ? size : 1);
-  REQUIRE(piece != NULL);
-  memcpy(piece, play->script->client + play->fed, size);
+  ehlo_span piece = copy_of(play->script->input.peer + play->fed, size);
   uint32_t want = ehlo_server_want(play->server);
   size_t consumed = SIZE_MAX;
-  int result = ehlo_server_feed(play->server, size == 0 ? NULL : piece, size, &consumed);
-  free(piece);
+  int result = ehlo_server_feed(play->server, size == 0 ? NULL : piece.ptr, size, &consumed);
+  release(piece);
   REQUIRE(result == host_error(play));
   REQUIRE(consumed <= size);
   REQUIRE((want & ~(uint32_t)EHLO_WANT_FEED) != EHLO_WANT_READ || size == 0 || consumed > 0);
@@ -737,24 +683,23 @@ static size_t feed(struct play *play, size_t most)
 
 static void move(struct play *play)
 {
-  void *block = malloc(play->block_size);
-  REQUIRE(block != NULL);
+  void *block;
   size_t kept = ehlo_server_kept(play->server);
   if (kept < play->block_size) {
-    void *bed = malloc(kept);
-    REQUIRE(bed != NULL && ehlo_server_move(&play->server, bed, kept, play->server) == EHLO_OK);
+    void *bed = block_of(kept);
+    REQUIRE(ehlo_server_move(&play->server, bed, kept, play->server) == EHLO_OK);
     free(play->block);
     play->block = bed;
+    block = block_of(play->block_size);
     REQUIRE(ehlo_server_move(&play->server, block, play->block_size, play->server) == EHLO_OK);
   } else {
-    memcpy(block, play->block, play->block_size);
-    memset(play->block, 0xEE, play->block_size);
+    block = moved_block(play->block, play->block_size);
     REQUIRE(ehlo_server_attach(&play->server, block, play->block_size, on_event, play) == EHLO_OK);
   }
   free(play->block);
   play->block = block;
   REQUIRE((void *)play->server == block);
-  play->shown_size = 0;
+  play->shown.size = 0;
 }
 
 /* Answers the `which`-th of what was deferred. Returns 1 if there was something that could be answered. */
@@ -830,7 +775,7 @@ static int strike(struct play *play, unsigned which)
   case 3:
     result = ehlo_server_lost(play->server);
     play->lost = 1;
-    play->shown_size = 0;
+    play->shown.size = 0;
     break;
   case 4:
     if (play->ended) {
@@ -921,10 +866,10 @@ static void run(struct play *play)
   size_t idle = 0;
   REQUIRE(ehlo_server_start(play->server) == host_error(play));
   for (size_t i = 0; !is_over(play); i++) {
-    int by_step = script->step_count > 0 && !play->reference;
-    int moved = by_step ? step(play, script->steps[i % script->step_count]) : help(play);
+    int by_step = script->input.step_count > 0 && !play->reference;
+    int moved = by_step ? step(play, script->input.steps[i % script->input.step_count]) : help(play);
     idle = moved ? 0 : idle + 1;
-    if (idle <= (by_step ? script->step_count : 0) || is_over(play)) {
+    if (idle <= (by_step ? script->input.step_count : 0) || is_over(play)) {
       continue;
     }
     idle = 0;
@@ -1006,8 +951,8 @@ static void write_content(FILE *log, unsigned number, const char *at, const char
 static void check_framing(const struct play *play)
 {
   const struct script *script = play->script;
-  const char *at = script->client;
-  const char *end = at + script->client_size;
+  const char *at = script->input.peer;
+  const char *end = at + script->input.peer_size;
   const struct reply *reply = play->replies;
   const struct reply *last = reply + play->reply_count;
   const char *complete = play->texts[LOG_CONTENT];
@@ -1077,16 +1022,14 @@ static void start_play(struct play *play, const struct script *script, int refer
   play->asks = asks[reference];
   play->replies = replies[reference];
   play->script = script;
-  play->client_size = script->client_size;
+  play->client_size = script->input.peer_size;
   play->reference = reference;
   for (unsigned i = 0; i < LOGS; i++) {
     play->logs[i] = memory_file(&play->texts[i], &play->lengths[i]);
   }
   play->body = memory_file(&play->body_text, &play->body_length);
   play->block_size = ehlo_server_size(&script->config);
-  play->block = malloc(play->block_size);
-  REQUIRE(play->block != NULL);
-  memset(play->block, 0xEE, play->block_size);
+  play->block = fresh_block(play->block_size);
   REQUIRE(ehlo_server_init(&play->server, play->block, play->block_size, &script->config, on_event, play) == EHLO_OK);
   run(play);
   for (unsigned i = 0; i < LOGS; i++) {
@@ -1137,7 +1080,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct script script;
   static struct play by_step;
   static struct play reference;
-  if (!read_script(&script, data, size) || script.client_size > MAX_CLIENT) {
+  if (!read_script(&script, data, size) || script.input.peer_size > MAX_CLIENT) {
     return 0;
   }
   if (ehlo_server_size(&script.config) == 0) {

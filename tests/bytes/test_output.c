@@ -16,6 +16,14 @@ static void write_octet(struct output *output, unsigned char *buffer, unsigned c
   output_wrote(output, 1);
 }
 
+/* Writes octets that count from `from` to before `to`. */
+static void write_counted(struct output *output, unsigned char *buffer, unsigned char from, unsigned char to)
+{
+  for (unsigned char octet = from; octet < to; octet++) {
+    write_octet(output, buffer, octet);
+  }
+}
+
 static void test_empty(void **state)
 {
   struct output output = {16, 0, 0};
@@ -59,9 +67,7 @@ static void test_shown_stays(void **state)
   struct output output = {16, 0, 0};
   unsigned char buffer[16];
   (void)state;
-  for (unsigned char i = 0; i < 10; i++) {
-    write_octet(&output, buffer, i);
-  }
+  write_counted(&output, buffer, 0, 10);
   ehlo_output_took(&output, buffer, 3);
   uint32_t head = output.head;
   for (unsigned char i = 10; output_room(&output) > 0; i++) {
@@ -95,9 +101,7 @@ static void test_compact(void **state)
   struct output output = {16, 0, 0};
   unsigned char buffer[16];
   (void)state;
-  for (unsigned char i = 0; i < 16; i++) {
-    write_octet(&output, buffer, i);
-  }
+  write_counted(&output, buffer, 0, 16);
   ehlo_output_took(&output, buffer, 3);
   ehlo_output_compact(&output, buffer);
   assert_int_equal(output_waiting(&output), 13);

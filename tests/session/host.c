@@ -1,10 +1,9 @@
 /* host.c: a small host for tests that call the server by themselves. */
 #include "host.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "margin.h"
 
-enum { MARGIN = 64, MARGIN_OCTET = 0x5A };
+#include <string.h>
 
 ehlo_server_config host_config(void)
 {
@@ -68,9 +67,7 @@ void host_open(struct host *host, const ehlo_server_config *config)
   memset(host, 0, sizeof *host);
   host->size = ehlo_server_size(config == NULL ? &usual : config);
   assert_int_not_equal(host->size, 0);
-  host->memory = malloc(host->size + MARGIN);
-  assert_non_null(host->memory);
-  memset(host->memory, MARGIN_OCTET, host->size + MARGIN);
+  host->memory = margin_block(host->size);
   assert_int_equal(
       ehlo_server_init(&host->server, host->memory, host->size, config == NULL ? &usual : config, handler, host),
       EHLO_OK);
@@ -78,10 +75,7 @@ void host_open(struct host *host, const ehlo_server_config *config)
 
 void host_close(struct host *host)
 {
-  for (size_t i = 0; i < MARGIN; i++) {
-    assert_int_equal(host->memory[host->size + i], MARGIN_OCTET);
-  }
-  free(host->memory);
+  margin_free(host->memory, host->size);
 }
 
 size_t host_feed(struct host *host, const void *octets, size_t size)

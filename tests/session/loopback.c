@@ -1,11 +1,13 @@
 /* loopback.c: a client and a server of this library, joined in memory. */
 #include "loopback.h"
 
+#include "../support/margin.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 enum { CLIENT, SERVER };
-enum { MARGIN = 64, MARGIN_OCTET = 0x5A, SPANS = 9 };
+enum { SPANS = 9 };
 
 #define REQUIRE(condition) ((condition) ? (void)0 : loop_fail(#condition, __FILE__, __LINE__))
 
@@ -681,30 +683,14 @@ void loop_time_out(struct loop *loop, int which)
 
 /* ---- blocks ---- */
 
-static char *new_block(struct loop *loop, int which)
-{
-  char *block = malloc(loop->sizes[which] + MARGIN);
-  REQUIRE(block != NULL);
-  memset(block, MARGIN_OCTET, loop->sizes[which] + MARGIN);
-  loop->blocks[which] = block;
-  return block;
-}
-
-static void check_margin(const struct loop *loop, int which)
-{
-  for (size_t i = 0; i < MARGIN; i++) {
-    REQUIRE(loop->blocks[which][loop->sizes[which] + i] == MARGIN_OCTET);
-  }
-}
-
 void loop_move(struct loop *loop, int which)
 {
   char *old = loop->blocks[which];
-  check_margin(loop, which);
-  char *block = new_block(loop, which);
+  char *block = margin_block(loop->sizes[which]);
   memcpy(block, old, loop->sizes[which]);
   memset(old, 0xEE, loop->sizes[which]);
-  free(old);
+  margin_free(old, loop->sizes[which]);
+  loop->blocks[which] = block;
   REQUIRE((which == SERVER
                ? ehlo_server_attach(&loop->server, block, loop->sizes[which], on_server_event, loop)
                : ehlo_client_attach(&loop->client, block, loop->sizes[which], on_client_event, loop)) == EHLO_OK);
@@ -739,9 +725,11 @@ static void open_on(struct loop *loop, struct loop_pipe up, struct loop_pipe dow
   }
   loop->sizes[CLIENT] = ehlo_client_size(&loop->client_config);
   loop->sizes[SERVER] = ehlo_server_size(&loop->server_config);
-  REQUIRE(ehlo_client_init(&loop->client, new_block(loop, CLIENT), loop->sizes[CLIENT], &loop->client_config,
+  loop->blocks[CLIENT] = margin_block(loop->sizes[CLIENT]);
+  loop->blocks[SERVER] = margin_block(loop->sizes[SERVER]);
+  REQUIRE(ehlo_client_init(&loop->client, loop->blocks[CLIENT], loop->sizes[CLIENT], &loop->client_config,
                            on_client_event, loop) == EHLO_OK);
-  REQUIRE(ehlo_server_init(&loop->server, new_block(loop, SERVER), loop->sizes[SERVER], &loop->server_config,
+  REQUIRE(ehlo_server_init(&loop->server, loop->blocks[SERVER], loop->sizes[SERVER], &loop->server_config,
                            on_server_event, loop) == EHLO_OK);
 }
 
@@ -764,8 +752,7 @@ void loop_turn(struct loop *loop, struct loop *from, const ehlo_client_config *c
 void loop_close(struct loop *loop)
 {
   for (int which = CLIENT; which <= SERVER; which++) {
-    check_margin(loop, which);
-    free(loop->blocks[which]);
+    margin_free(loop->blocks[which], loop->sizes[which]);
   }
   for (size_t i = 0; i < loop->count; i++) {
     free(loop->got[i].content);
