@@ -106,6 +106,7 @@ void ehlo_client_queue(ehlo_client *client, uint32_t verb, uint64_t tag, size_t 
   command->verb = verb;
   command->end = client->sent + (uint32_t)output_waiting(&client->output);
   client->mails_ahead += verb_opens_transaction(verb) ? 1 : 0;
+  client->epoch += client->count == 1 ? 1 : 0; /* what it waits for begins now */
   ehlo_client_release(client);
 }
 
@@ -490,7 +491,8 @@ uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
   switch (client_command(client, 0)->verb) {
   case EHLO_VERB_DATA: return client->data_timeout;
   case EHLO_VERB_MESSAGE:
-  case EHLO_VERB_RESULT: return client->released_to != client->sent ? client->content_timeout : client->verdict_timeout;
+  case EHLO_VERB_RESULT:
+    return expected_verb(client) == EHLO_VERB_NONE ? client->content_timeout : client->verdict_timeout;
   default: return client->command_timeout;
   }
 }

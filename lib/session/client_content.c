@@ -126,7 +126,6 @@ int ehlo_client_body(ehlo_client *client, const void *data, size_t size, size_t 
   }
   ehlo_client_make_room(client);
   client->gathered = 0;
-  client->epoch++;
   const unsigned char *octets = data;
   ehlo_span spans[BODY_SPANS];
   while (*taken < size && result == EHLO_OK) {
@@ -147,6 +146,7 @@ int ehlo_client_body(ehlo_client *client, const void *data, size_t size, size_t 
       client->released_to += (uint32_t)spans[i].len;
     }
   }
+  client->epoch += *taken > 0 ? 1 : 0;
   return result;
 }
 
@@ -165,9 +165,10 @@ int ehlo_client_body_gather(ehlo_client *client, const void *data, size_t size, 
   if (client->released_to != client->sent) {
     return EHLO_ERR_SPACE;
   }
-  client->gathered = 1;
-  client->epoch++;
-  return encode(client, data, size, taken, spans, max, count);
+  result = encode(client, data, size, taken, spans, max, count);
+  client->gathered = *count > 0;
+  client->epoch += *taken > 0 ? 1 : 0;
+  return result;
 }
 
 int ehlo_client_body_end(ehlo_client *client)

@@ -649,6 +649,7 @@ static void feed_piece(struct run *run, size_t size)
   uint64_t behind;
   unsigned long replies = run->laws.replies;
   size_t sent = run->sent; /* by an eager host, in the handler */
+  uint32_t pending = ehlo_client_pending(run->client);
   int was_over = run->closed || run->fatal;
   if (size > 0) {
     memcpy(data, run->input.ptr + run->fed, size);
@@ -662,7 +663,8 @@ static void feed_piece(struct run *run, size_t size)
   LAW(run, consumed == size || (consumed < size && (want & EHLO_WANT_TURN) != 0), "feed takes everything");
   LAW(run, run->laws.replies == replies || before != behind, "the clock starts anew with a reply");
   LAW(run,
-      run->laws.replies > replies || run->sent > sent || before == behind || was_over || (want & EHLO_WANT_CLOSE) != 0,
+      run->laws.replies > replies || run->sent > sent || ehlo_client_pending(run->client) > pending ||
+          before == behind || was_over || (want & EHLO_WANT_CLOSE) != 0,
       "the clock does not start anew with less than a reply");
   run->fed += consumed <= size ? consumed : size;
   after_call(run, 0);

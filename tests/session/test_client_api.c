@@ -979,6 +979,42 @@ static void clocks_run_while_the_server_is_to_act(void **state)
   desk_close(&desk);
 }
 
+/* A clock starts with the wait, and what is no progress does not start it anew. */
+static void clocks_start_with_the_wait(void **state)
+{
+  (void)state;
+  struct desk desk;
+  uint64_t idle;
+  uint64_t first;
+  uint64_t second;
+  size_t taken;
+  size_t count;
+  ehlo_span spans[8];
+  desk_begin(&desk, NULL, PIPELINING);
+  assert_int_equal(ehlo_client_timeout(desk.client, &idle), 0);
+  assert_int_equal(desk_mail(&desk, 2), EHLO_OK);
+  (void)ehlo_client_timeout(desk.client, &first);
+  assert_true(first != idle);
+  assert_int_equal(desk_rcpt(&desk, 3), EHLO_OK);
+  (void)ehlo_client_timeout(desk.client, &second);
+  assert_true(second == first);
+  assert_int_equal(ehlo_client_data(desk.client, 4), EHLO_OK);
+  desk_answer(&desk, "250 ok\r\n250 ok\r\n354 go on\r\n");
+  (void)ehlo_client_timeout(desk.client, &first);
+  assert_int_equal(ehlo_client_body(desk.client, "", 0, &taken), EHLO_OK);
+  assert_int_equal(ehlo_client_body_gather(desk.client, "", 0, &taken, spans, 8, &count), EHLO_OK);
+  assert_int_equal(ehlo_client_timeout(desk.client, &second), 0);
+  assert_true(second == first);
+  do {
+    static const char line[] = "text and more text, until no more of it is taken\r\n";
+    (void)ehlo_client_timeout(desk.client, &first);
+    assert_int_equal(ehlo_client_body(desk.client, line, sizeof line - 1, &taken), EHLO_OK);
+    (void)ehlo_client_timeout(desk.client, &second);
+    assert_true((second != first) == (taken > 0));
+  } while (taken > 0);
+  desk_close(&desk);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -1003,6 +1039,7 @@ int main(void)
       cmocka_unit_test(content_that_broke_stays_broken),
       cmocka_unit_test(transactions_end_as_they_are_left),
       cmocka_unit_test(clocks_run_while_the_server_is_to_act),
+      cmocka_unit_test(clocks_start_with_the_wait),
   };
   return cmocka_run_group_tests_name("the client's calls", tests, NULL, NULL);
 }
