@@ -6,11 +6,12 @@
  * means in between reaches the host as events through one callback, and the host's verdicts go back as calls.
  * Sockets, TLS, clocks, storage and policy stay with the host.
  *
- *     base.h      spans, error codes, verbs, extensions, reasons: the words that the rest is written in
- *     grammar.h   the grammar alone: paths, command lines, parameters, replies, base64, xtext, trace fields
- *     content.h   dot-stuffing, both ways, streaming
- *     server.h    the receiving machine, SMTP and LMTP
- *     client.h    the sending machine, SMTP and LMTP
+ *     base.h        spans, error codes, verbs, extensions, reasons: the words that the rest is written in
+ *     grammar.h     the grammar alone: paths, command lines, parameters, replies, base64, xtext, trace fields
+ *     parameters.h  the parameters of MAIL and RCPT as values, both ways
+ *     content.h     dot-stuffing, both ways, streaming
+ *     server.h      the receiving machine, SMTP and LMTP
+ *     client.h      the sending machine, SMTP and LMTP
  *
  * What the library promises, whatever a peer sends and however a host behaves:
  *
@@ -38,6 +39,7 @@
 #include "ehlo/client.h"
 #include "ehlo/content.h"
 #include "ehlo/grammar.h"
+#include "ehlo/parameters.h"
 #include "ehlo/server.h"
 
 #endif

@@ -138,7 +138,29 @@ enum {
   EHLO_EXT_SOML = 9,                /* RFC 821 3.4 */
   EHLO_EXT_SAML = 10,               /* RFC 821 3.4 */
   EHLO_EXT_TURN = 11,               /* RFC 821 3.8; see RFC 5321 F.1 before turning it on */
-  EHLO_EXT_COUNT = 12,
+  EHLO_EXT_DSN = 12,                /* RFC 3461 */
+  EHLO_EXT_STARTTLS = 13,           /* RFC 3207 */
+  EHLO_EXT_AUTH = 14,               /* RFC 4954 */
+  EHLO_EXT_CHUNKING = 15,           /* RFC 3030 2 */
+  EHLO_EXT_BINARYMIME = 16,         /* RFC 3030 3; needs CHUNKING */
+  EHLO_EXT_DELIVERBY = 17,          /* RFC 2852 */
+  EHLO_EXT_FUTURERELEASE = 18,      /* RFC 4865 */
+  EHLO_EXT_MT_PRIORITY = 19,        /* RFC 6710 */
+  EHLO_EXT_REQUIRETLS = 20,         /* RFC 8689 */
+  EHLO_EXT_RRVS = 21,               /* RFC 7293 */
+  EHLO_EXT_NO_SOLICITING = 22,      /* RFC 3865 */
+  EHLO_EXT_MTRK = 23,               /* RFC 3885 */
+  EHLO_EXT_SUBMITTER = 24,          /* RFC 4405 */
+  EHLO_EXT_CONPERM = 25,            /* RFC 4141 4 */
+  EHLO_EXT_CONNEG = 26,             /* RFC 4141 5 */
+  EHLO_EXT_CHECKPOINT = 27,         /* RFC 1845 */
+  EHLO_EXT_LIMITS = 28,             /* RFC 9422 */
+  EHLO_EXT_ETRN = 29,               /* RFC 1985 */
+  EHLO_EXT_ATRN = 30,               /* RFC 2645 */
+  EHLO_EXT_BURL = 31,               /* RFC 4468 */
+  EHLO_EXT_XCLIENT = 32,            /* Postfix, XCLIENT_README */
+  EHLO_EXT_XFORWARD = 33,           /* Postfix, XFORWARD_README */
+  EHLO_EXT_COUNT = 34,
   EHLO_EXT_ROOM = 64 /* the room that config structs keep, so that they do not change when rows are added */
 };
 
@@ -229,11 +251,12 @@ enum {
   EHLO_FAIL_TRANSACTION = 1
 };
 
-/* BODY= of MAIL (RFC 6152 2). */
+/* BODY= of MAIL (RFC 6152 2, RFC 3030 3). */
 enum {
   EHLO_BODY_NONE = 0, /* not said */
   EHLO_BODY_7BIT = 1,
-  EHLO_BODY_8BITMIME = 2
+  EHLO_BODY_8BITMIME = 2,
+  EHLO_BODY_BINARYMIME = 3
 };
 
 /* The name of a violation or of a reason for logs ("bare newline"). Static; "?" for a number that is none. */

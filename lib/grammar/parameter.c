@@ -19,39 +19,53 @@ static const struct keyword {
   uint8_t length;
 } keywords[EHLO_PARAMETER_COUNT] = {
     {"", 0},
-#define PARAMETER(id, keyword, extension, on, value) {keyword, sizeof keyword - 1},
+#define PARAMETER(id, first, keyword, extension, on, value) {keyword, sizeof keyword - 1},
 #include "parameters.def"
 #undef PARAMETER
 };
 
-/* Their lengths, a bit for each. */
-enum {
-  KEYWORD_LENGTHS = 0
-#define PARAMETER(id, keyword, extension, on, value) | 1 << (sizeof keyword - 1)
+/* Where a keyword's number lies in the table below: told by its first letter, in either case, and its length. The
+ * factor gives each row a slot of its own; compilers warn where two fall into one. */
+#define SLOTS               64
+#define SLOT(first, length) ((((unsigned)(first)&31) + 7 * (unsigned)(length)) % SLOTS)
+
+static const uint8_t slots[SLOTS] = {
+#define PARAMETER(id, first, keyword, extension, on, value) [SLOT(first, sizeof keyword - 1)] = EHLO_PARAMETER_##id,
 #include "parameters.def"
 #undef PARAMETER
 };
 
-/* The parameter that a keyword spells. Case is one bit, and letters, digits and hyphens that differ in that bit alone
- * are the same letter. */
+/* The parameter that a keyword spells; it is not empty. Case is one bit, and letters, digits and hyphens that differ in
+ * that bit alone are the same letter. */
 static uint32_t find_keyword(const unsigned char *text, size_t length)
 {
-  if (length > sizeof keywords->text || (1U << length & KEYWORD_LENGTHS) == 0) {
+  uint32_t id = slots[SLOT(text[0], length)];
+  if (keywords[id].length != length) {
     return EHLO_PARAMETER_UNKNOWN;
   }
-  for (uint32_t id = 1; id < EHLO_PARAMETER_COUNT; id++) {
-    if (keywords[id].length != length) {
-      continue;
-    }
-    size_t same = 0;
-    while (same < length && (text[same] | 0x20) == (keywords[id].text[same] | 0x20)) {
-      same++;
-    }
-    if (same == length) {
-      return id;
+  for (size_t i = 0; i < length; i++) {
+    if ((text[i] | 0x20) != (keywords[id].text[i] | 0x20)) {
+      return EHLO_PARAMETER_UNKNOWN;
     }
   }
-  return EHLO_PARAMETER_UNKNOWN;
+  return id;
+}
+
+/* Most keywords have less than eight letters and a value. Such a one is found, by all its letters together, in the
+ * eight octets that it begins; its length is set then. Octets that differ from one of those letters in the bit for case
+ * alone are the same letter. */
+static uint32_t find_short_keyword(const unsigned char *text, size_t *length)
+{
+  word octets = load_word(text);
+  word other = octets ^ EVERY('=');
+  word equals = (other - EVERY(1)) & ~other & EVERY(0x80); /* borrows come from "=" alone: the lowest bit is right */
+  if (equals == 0) {
+    return EHLO_PARAMETER_UNKNOWN;
+  }
+  *length = lowest_bit(equals) / 8;
+  octets &= (((word)1 << 8 * *length) - 1) & EVERY(0xDF);
+  uint32_t id = slots[SLOT(octets & 31, *length)];
+  return load_word((const unsigned char *)keywords[id].text) == octets ? id : EHLO_PARAMETER_UNKNOWN;
 }
 
 /* ---- lists ---- */
@@ -99,12 +113,18 @@ static OUT_OF_LINE int take_parameter(ehlo_span *rest, uint32_t flags, ehlo_para
 {
   const unsigned char *begin = span_begin(*rest);
   const unsigned char *end = begin + rest->len;
-  const unsigned char *at = skip_octets(begin, end, CLASS_LDH);
-  if (at == begin || *begin == '-') {
-    return refuse(rest, begin, end, parameter);
+  size_t length = 0;
+  uint32_t id = end - begin >= WORD_OCTETS ? find_short_keyword(begin, &length) : EHLO_PARAMETER_UNKNOWN;
+  if (id == EHLO_PARAMETER_UNKNOWN) {
+    length = (size_t)(skip_octets(begin, end, CLASS_LDH) - begin);
+    if (length == 0 || *begin == '-') {
+      return refuse(rest, begin, end, parameter);
+    }
+    id = find_keyword(begin, length);
   }
-  parameter->keyword = span_between(begin, at);
-  parameter->id = find_keyword(begin, parameter->keyword.len);
+  const unsigned char *at = begin + length;
+  parameter->keyword = span_of(begin, length);
+  parameter->id = id;
   parameter->has_value = 0;
   parameter->value = span_of(NULL, 0);
   if (at != end && *at == '=') {

@@ -111,42 +111,48 @@ static uint32_t load_letters(const char *at)
   return letters;
 }
 
-/* No keyword has less than four octets. Their case is one bit; what differs in that bit alone is sorted out by looking
- * at all of the keyword. */
+/* Does the whole keyword, in any case, stand at the front of the line? */
+static int begins_with(ehlo_span line, ehlo_span word)
+{
+  if (line.len < word.len || (line.len > word.len && line.ptr[word.len] != ' ')) {
+    return 0;
+  }
+  return memcmp(line.ptr, word.ptr, word.len) == 0 || ehlo_span_equal_nocase(span_of(line.ptr, word.len), word);
+}
+
+/* No two keywords begin with the same four octets. None has less than three; to one of three its NUL is the fourth,
+ * which stands for the end of the line too and, as case is one bit that is not looked at, for a space. What differs in
+ * that bit alone is sorted out by looking at all of the keyword. */
 uint32_t ehlo_extension_find(ehlo_span line)
 {
-  uint32_t extension = EHLO_EXT_COUNT;
-  if (line.len < sizeof extension) {
-    return EHLO_EXT_COUNT;
+  const char *pool = (const char *)&extension_pool;
+  uint32_t extension = 0;
+  uint32_t letters = 0;
+  if (line.len >= sizeof letters) {
+    letters = load_letters(line.ptr);
+  } else if (line.len == sizeof letters - 1) {
+    char padded[sizeof letters] = {line.ptr[0], line.ptr[1], line.ptr[2], 0};
+    letters = load_letters(padded);
   }
-  uint32_t letters = load_letters(line.ptr);
-  for (extension = 0; extension < EHLO_EXT_COUNT; extension++) {
-    const char *word = (const char *)&extension_pool + extension_offsets[extension];
-    if (((letters ^ load_letters(word)) & 0xDFDFDFDF) != 0) {
-      continue;
-    }
-    size_t length = (size_t)(extension_offsets[extension + 1] - extension_offsets[extension]) - 1;
-    if ((line.len == length || (line.len > length && line.ptr[length] == ' ')) &&
-        (memcmp(line.ptr, word, length) == 0 ||
-         ehlo_span_equal_nocase(span_of(line.ptr, length), span_of(word, length)))) {
-      break;
-    }
+  while (extension < EHLO_EXT_COUNT &&
+         ((letters ^ load_letters(pool + extension_offsets[extension])) & 0xDFDFDFDF) != 0) {
+    extension++;
   }
-  return extension;
+  return extension < EHLO_EXT_COUNT && begins_with(line, ehlo_extension_word(extension)) ? extension : EHLO_EXT_COUNT;
 }
 
 /* ---- parameters ---- */
 
 const struct parameter_row ehlo_parameters[EHLO_PARAMETER_COUNT] = {
-#define PARAMETER(id, keyword, extension_, on_, value_) \
-  [EHLO_PARAMETER_##id] = {                             \
+#define PARAMETER(id, first, keyword, extension_, on_, value_) \
+  [EHLO_PARAMETER_##id] = {                                    \
       .extension = PASTE(EHLO_EXT_, extension_), .verb = PASTE(EHLO_VERB_, on_), .value = PASTE(VALUE_, value_)},
 #include "parameters.def"
 #undef PARAMETER
 };
 
 _Static_assert(EHLO_PARAMETER_COUNT == 1
-#define PARAMETER(id, keyword, extension, on, value) +1
+#define PARAMETER(id, first, keyword, extension, on, value) +1
 #include "parameters.def"
 #undef PARAMETER
                ,

@@ -6,6 +6,7 @@
  */
 #include "../bytes/buffer.h"
 #include "../bytes/span.h"
+#include "calendar.h"
 #include "ehlo/grammar.h"
 #include "utf8.h"
 
@@ -153,19 +154,7 @@ static int is_dot_atom(ehlo_span text)
 
 /* ---- date and time ---- */
 
-enum { DATE_TIME_WIDTH = sizeof "Thu, 31 Dec 2026 23:59:59 +0000" - 1, DAY_SECONDS = 86400 };
-
-/* From 0000-03-01 to 1970-01-01, a Thursday. Years are counted from March here: the leap day is then their last. */
-enum { DAYS_TO_1970 = 719468, DAYS_IN_400_YEARS = 146097 };
-
-/* Seconds since 1970 of the first of year 1 and the last of year 9999. */
-#define FIRST_SECOND (-62135596800)
-#define LAST_SECOND  253402300799
-
-static int is_in_range(int64_t time)
-{
-  return time >= FIRST_SECOND && time <= LAST_SECOND;
-}
+enum { DATE_TIME_WIDTH = sizeof "Thu, 31 Dec 2026 23:59:59 +0000" - 1 };
 
 /* date-time = [ day-of-week "," ] date time    date = day month year    time = time-of-day zone    (RFC 5322 3.3)
  * zone = (FWS ( "+" / "-" ) 4DIGIT): the date is local time, its offset from UTC explicit (RFC 5321 4.4). `local` is in
@@ -173,32 +162,21 @@ static int is_in_range(int64_t time)
 static void write_date_time(struct writer *writer, int64_t local, int32_t utc_offset)
 {
   static const char day_names[] = "SunMonTueWedThuFriSat";
-  static const char month_names[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
-  uint64_t seconds = (uint64_t)(local + (int64_t)DAYS_TO_1970 * DAY_SECONDS);
-  uint32_t days = (uint32_t)(seconds / DAY_SECONDS);
-  uint32_t second_of_day = (uint32_t)(seconds % DAY_SECONDS);
-
-  uint32_t day = days % DAYS_IN_400_YEARS;
-  uint32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-  day -= year * 365 + year / 4 - year / 100;
-  /* From March on the months have 31 30 31 30 31 days, over and over: 153 in five months. */
-  uint32_t month = (5 * day + 2) / 153;
-  day -= (153 * month + 2) / 5;
-  year += days / DAYS_IN_400_YEARS * 400 + (month > 9);
-
-  write_span(writer, span_of(day_names + (size_t)3 * ((days + 3) % 7), 3));
+  static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  struct civil civil = ehlo_civil_of(local);
+  write_span(writer, span_of(day_names + (size_t)3 * civil.weekday, 3));
   write_string(writer, ", ");
-  write_number(writer, day + 1, 1);
+  write_number(writer, civil.day, 1);
   write_octet(writer, ' ');
-  write_span(writer, span_of(month_names + (size_t)3 * month, 3));
+  write_span(writer, span_of(month_names + (size_t)3 * (civil.month - 1), 3));
   write_octet(writer, ' ');
-  write_number(writer, year, 4);
+  write_number(writer, civil.year, 4);
   write_octet(writer, ' ');
-  write_number(writer, second_of_day / 3600, 2);
+  write_number(writer, civil.hour, 2);
   write_octet(writer, ':');
-  write_number(writer, second_of_day / 60 % 60, 2);
+  write_number(writer, civil.minute, 2);
   write_octet(writer, ':');
-  write_number(writer, second_of_day % 60, 2);
+  write_number(writer, civil.second, 2);
   write_string(writer, utc_offset < 0 ? " -" : " +");
   uint32_t minutes = (uint32_t)(utc_offset < 0 ? -utc_offset : utc_offset);
   write_number(writer, minutes / 60, 2);
@@ -292,7 +270,7 @@ int ehlo_format_received(const ehlo_received *received, char *buffer, size_t siz
   }
   *length = 0;
   if (received == NULL || buffer == NULL || received->utc_offset < -1439 || received->utc_offset > 1439 ||
-      !is_in_range(received->time) || !is_in_range(received->time + received->utc_offset * 60)) {
+      !calendar_holds(received->time) || !calendar_holds(received->time + received->utc_offset * 60)) {
     return EHLO_ERR_ARGUMENT;
   }
   uint32_t flags = received->utf8 ? EHLO_PARSE_UTF8 : 0;

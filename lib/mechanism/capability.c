@@ -2,11 +2,18 @@
 #include "capability.h"
 
 #include "../bytes/buffer.h"
+#include "../bytes/word.h"
 #include "../grammar/table.h"
+
+/* Rows of the table that cannot be offered yet. */
+static const ehlo_capabilities unbuilt = UINT64_MAX << (EHLO_EXT_TURN + 1);
 
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
 {
   ehlo_capabilities needed = 0;
+  if ((set & unbuilt) != 0) {
+    return 0;
+  }
   if (capability_has(set, EHLO_EXT_SMTPUTF8)) {
     needed |= capability_bit(EHLO_EXT_8BITMIME);
   }
@@ -43,10 +50,8 @@ uint32_t ehlo_capability_line(ehlo_capabilities set)
 
 uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from)
 {
-  while (from < EHLO_EXT_COUNT && !capability_has(set, from)) {
-    from++;
-  }
-  return from;
+  set = from < EHLO_EXT_COUNT ? set >> from << from : 0;
+  return set == 0 ? EHLO_EXT_COUNT : lowest_bit(set);
 }
 
 ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer)

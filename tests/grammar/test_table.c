@@ -153,6 +153,28 @@ static void extensions_are_as_the_rfcs_say(void **state)
       {"RFC 5321 4.1.1.1", EHLO_EXT_SOML, "SOML", 0, 0, 0},
       {"RFC 5321 4.1.1.1", EHLO_EXT_SAML, "SAML", 0, 0, 0},
       {"RFC 5321 4.1.1.1", EHLO_EXT_TURN, "TURN", 0, 0, 0},
+      {"P-DSN-01", EHLO_EXT_DSN, "DSN", 0, 107 + sizeof " RET=HDRS" - 1, 530},
+      {"RFC 3207 4", EHLO_EXT_STARTTLS, "STARTTLS", 0, 0, 0},
+      {"P-AUTH-29", EHLO_EXT_AUTH, "AUTH", 0, 500, 0},
+      {"P-CHNK-01", EHLO_EXT_CHUNKING, "CHUNKING", 0, 0, 0},
+      {"P-CHNK-14", EHLO_EXT_BINARYMIME, "BINARYMIME", 0, sizeof " BODY=BINARYMIME" - 1, 0},
+      {"P-DLBY-01", EHLO_EXT_DELIVERBY, "DELIVERBY", 0, 17, 0},
+      {"P-FREL-01", EHLO_EXT_FUTURERELEASE, "FUTURERELEASE", 0, 34, 0},
+      {"P-MTPR-01", EHLO_EXT_MT_PRIORITY, "MT-PRIORITY", 0, 15, 0},
+      {"P-RTLS-01", EHLO_EXT_REQUIRETLS, "REQUIRETLS", 0, 11, 0},
+      {"P-RRVS-01", EHLO_EXT_RRVS, "RRVS", 0, 0, 33},
+      {"P-NSOL-01", EHLO_EXT_NO_SOLICITING, "NO-SOLICITING", 0, 1007, 0},
+      {"P-MISC-03", EHLO_EXT_MTRK, "MTRK", 0, 40 + 107, 507},
+      {"P-MISC-04", EHLO_EXT_SUBMITTER, "SUBMITTER", 0, 500, 0},
+      {"P-MISC-05", EHLO_EXT_CONPERM, "CONPERM", 0, sizeof " CONPERM" - 1, 0},
+      {"P-MISC-05", EHLO_EXT_CONNEG, "CONNEG", 0, 0, sizeof " CONNEG" - 1},
+      {"P-MISC-01", EHLO_EXT_CHECKPOINT, "CHECKPOINT", 0, 88, 0},
+      {"P-LIMT-01", EHLO_EXT_LIMITS, "LIMITS", 0, 0, 0},
+      {"P-ETRN-01", EHLO_EXT_ETRN, "ETRN", 0, 0, 0},
+      {"P-ATRN-01", EHLO_EXT_ATRN, "ATRN", 0, 0, 0},
+      {"P-BURL-01", EHLO_EXT_BURL, "BURL", 0, 0, 0},
+      {"RFC 5321 2.2.2", EHLO_EXT_XCLIENT, "XCLIENT", 0, 0, 0},
+      {"RFC 5321 2.2.2", EHLO_EXT_XFORWARD, "XFORWARD", 0, 0, 0},
   };
   assert_int_equal(ROWS(facts), EHLO_EXT_COUNT);
   for (size_t i = 0; i < ROWS(facts); i++) {
@@ -164,6 +186,39 @@ static void extensions_are_as_the_rfcs_say(void **state)
   }
   assert_string_equal(ehlo_extension_keyword(EHLO_EXT_COUNT), "?");
   assert_string_equal(ehlo_extension_keyword(UINT32_MAX), "?");
+}
+
+/* In any case, with a value of any length behind it and without, and with any octet of it another one. */
+static void check_spellings(const char *rule, ehlo_span keyword, uint32_t id)
+{
+  char text[32];
+  for (size_t value = 0; value < 10; value++) {
+    for (unsigned way = 0; way < 3; way++) {
+      size_t length = keyword.len;
+      memcpy(text, keyword.ptr, keyword.len);
+      for (size_t i = 0; i < keyword.len; i++) {
+        int letter = text[i] >= 'A' && text[i] <= 'Z';
+        text[i] = (char)(letter && (way == 1 || (way == 2 && i % 2 == 0)) ? text[i] | 0x20 : text[i]);
+      }
+      if (value > 0) {
+        text[length++] = '=';
+        memset(text + length, 'x', value);
+        length += value;
+      }
+      CHECK("P-CMD-03", keyword, parameter_of(guard_copy(1, (ehlo_span){text, length})) == id);
+      for (size_t i = 0; i < keyword.len; i++) {
+        char was = text[i];
+        text[i] = (char)(was == 'Z' || was == 'z' ? 'Q' : was + 1);
+        ehlo_span other = guard_copy(1, (ehlo_span){text, length});
+        CHECK(rule, other, parameter_of(other) == EHLO_PARAMETER_UNKNOWN);
+        text[i] = (char)(was ^ 0x20);
+        other = guard_copy(1, (ehlo_span){text, length});
+        int same_letter = (was >= 'A' && was <= 'Z') || (was >= 'a' && was <= 'z');
+        CHECK(rule, other, parameter_of(other) == (same_letter ? id : (uint32_t)EHLO_PARAMETER_UNKNOWN));
+        text[i] = was;
+      }
+    }
+  }
 }
 
 static void parameters_are_as_the_rfcs_say(void **state)
@@ -178,6 +233,23 @@ static void parameters_are_as_the_rfcs_say(void **state)
       {"P-SIZE-02", EHLO_PARAMETER_SIZE, "SIZE", EHLO_EXT_SIZE, EHLO_VERB_MAIL, VALUE_SOME},
       {"P-8BIT-01", EHLO_PARAMETER_BODY, "BODY", EHLO_EXT_8BITMIME, EHLO_VERB_MAIL, VALUE_SOME},
       {"P-UTF8-03", EHLO_PARAMETER_SMTPUTF8, "SMTPUTF8", EHLO_EXT_SMTPUTF8, EHLO_VERB_MAIL, VALUE_NONE},
+      {"P-DSN-01", EHLO_PARAMETER_RET, "RET", EHLO_EXT_DSN, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-DSN-01", EHLO_PARAMETER_ENVID, "ENVID", EHLO_EXT_DSN, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-DSN-01", EHLO_PARAMETER_NOTIFY, "NOTIFY", EHLO_EXT_DSN, EHLO_VERB_RCPT, VALUE_SOME},
+      {"P-DSN-01", EHLO_PARAMETER_ORCPT, "ORCPT", EHLO_EXT_DSN, EHLO_VERB_RCPT, VALUE_SOME},
+      {"P-AUTH-29", EHLO_PARAMETER_AUTH, "AUTH", EHLO_EXT_AUTH, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-DLBY-01", EHLO_PARAMETER_BY, "BY", EHLO_EXT_DELIVERBY, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-FREL-01", EHLO_PARAMETER_HOLDFOR, "HOLDFOR", EHLO_EXT_FUTURERELEASE, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-FREL-01", EHLO_PARAMETER_HOLDUNTIL, "HOLDUNTIL", EHLO_EXT_FUTURERELEASE, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-MTPR-01", EHLO_PARAMETER_MT_PRIORITY, "MT-PRIORITY", EHLO_EXT_MT_PRIORITY, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-RTLS-01", EHLO_PARAMETER_REQUIRETLS, "REQUIRETLS", EHLO_EXT_REQUIRETLS, EHLO_VERB_MAIL, VALUE_NONE},
+      {"P-RRVS-01", EHLO_PARAMETER_RRVS, "RRVS", EHLO_EXT_RRVS, EHLO_VERB_RCPT, VALUE_SOME},
+      {"P-NSOL-01", EHLO_PARAMETER_SOLICIT, "SOLICIT", EHLO_EXT_NO_SOLICITING, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-MISC-03", EHLO_PARAMETER_MTRK, "MTRK", EHLO_EXT_MTRK, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-MISC-04", EHLO_PARAMETER_SUBMITTER, "SUBMITTER", EHLO_EXT_SUBMITTER, EHLO_VERB_MAIL, VALUE_SOME},
+      {"P-MISC-05", EHLO_PARAMETER_CONPERM, "CONPERM", EHLO_EXT_CONPERM, EHLO_VERB_MAIL, VALUE_NONE},
+      {"P-MISC-05", EHLO_PARAMETER_CONNEG, "CONNEG", EHLO_EXT_CONNEG, EHLO_VERB_RCPT, VALUE_NONE},
+      {"P-MISC-01", EHLO_PARAMETER_TRANSID, "TRANSID", EHLO_EXT_CHECKPOINT, EHLO_VERB_MAIL, VALUE_SOME},
   };
   assert_int_equal(ROWS(facts), EHLO_PARAMETER_COUNT - 1);
   for (size_t i = 0; i < ROWS(facts); i++) {
@@ -190,6 +262,7 @@ static void parameters_are_as_the_rfcs_say(void **state)
       ehlo_span part = guard_copy(1, front(keyword, length));
       CHECK(facts[i].rule, part, parameter_of(part) == EHLO_PARAMETER_UNKNOWN);
     }
+    check_spellings(facts[i].rule, keyword, facts[i].id);
   }
 }
 
@@ -336,6 +409,13 @@ static void keywords_are_found_in_any_case(void **state)
       }
     }
   }
+  static const ehlo_span others[] = {TEXT("D"),      TEXT("DS"),   TEXT("DSN\0"), TEXT("DSM"),
+                                     TEXT("DSNX"),   TEXT("DSN="), TEXT("   "),   TEXT("    "),
+                                     TEXT("\0\0\0"), TEXT("SIZ"),  TEXT("SIZ "),  TEXT("ETR\0")};
+  for (size_t i = 0; i < ROWS(others); i++) {
+    CHECK("P-HELO-10", others[i], ehlo_extension_find(guard_copy(0, others[i])) == EHLO_EXT_COUNT);
+  }
+  CHECK("P-DSN-01", SPAN("dsn"), ehlo_extension_find(guard_copy(0, SPAN("dsn"))) == EHLO_EXT_DSN);
   assert_int_equal(ehlo_extension_find((ehlo_span){NULL, 0}), EHLO_EXT_COUNT);
   assert_int_equal(ehlo_extension_find(ehlo_span_of("UTF8SMTP")), EHLO_EXT_COUNT); /* P-MISC-06 */
 }

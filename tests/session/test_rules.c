@@ -336,10 +336,16 @@ static void lost_connection(void **state)
 /* ---- EHLO
  * ------------------------------------------------------------------------------------------------------------ */
 
-/* The registry of SMTP service extensions, and the verbs of RFC 821 that RFC 5321 has listed in the same way. */
-static const char *const registered[] = {"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES",
-                                         "SMTPUTF8",   "EXPN", "HELP",     "SEND",
-                                         "SOML",       "SAML", "TURN",     "VRFY"};
+/* The registry of SMTP service extensions, and the verbs of RFC 821 that RFC 5321 has listed in the same way. (What
+ * begins with X needs no registration, RFC 5321 2.2.2.) */
+static const char *const registered[] = {"PIPELINING",    "SIZE",       "8BITMIME",      "ENHANCEDSTATUSCODES",
+                                         "SMTPUTF8",      "EXPN",       "HELP",          "SEND",
+                                         "SOML",          "SAML",       "TURN",          "VRFY",
+                                         "DSN",           "STARTTLS",   "AUTH",          "CHUNKING",
+                                         "BINARYMIME",    "DELIVERBY",  "FUTURERELEASE", "MTRK",
+                                         "MT-PRIORITY",   "REQUIRETLS", "RRVS",          "SUBMITTER",
+                                         "CONPERM",       "CONNEG",     "LIMITS",        "CHECKPOINT",
+                                         "NO-SOLICITING", "ETRN",       "ATRN",          "BURL"};
 
 static void keywords_are_registered(void **state)
 {
@@ -349,7 +355,8 @@ static void keywords_are_registered(void **state)
     while (at < sizeof registered / sizeof *registered && strcmp(registered[at], ehlo_extension_keyword(i)) != 0) {
       at++;
     }
-    assert_true(at < sizeof registered / sizeof *registered); /* S-HELO-07, P-CMD-17 */
+    int is_private = *ehlo_extension_keyword(i) == 'X';
+    assert_true(at < sizeof registered / sizeof *registered || is_private); /* S-HELO-07, P-CMD-17 */
   }
   assert_string_equal(ehlo_extension_keyword(EHLO_EXT_COUNT), "?");
 
