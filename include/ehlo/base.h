@@ -114,7 +114,9 @@ enum {
   EHLO_VERB_NOOP = 19,
   EHLO_VERB_QUIT = 20,
   EHLO_VERB_TURN = 21,
-  EHLO_VERB_COUNT = 22
+  EHLO_VERB_BDAT = 22,
+  EHLO_VERB_STARTTLS = 23,
+  EHLO_VERB_COUNT = 24
 };
 
 /* The verb as it stands on the wire ("MAIL"), or a name for logs for those that do not ("connect"). Static. "?" for a
@@ -190,6 +192,7 @@ enum {
   EHLO_WANT_WRITE = 2,    /* output is there to be sent */
   EHLO_WANT_FEED = 4,     /* server: feed is to be called now, with held octets or none, before more is read */
   EHLO_WANT_DECISION = 8, /* server: a deferred ticket holds things up or is out */
+  EHLO_WANT_TLS = 16,     /* once all is written: the TLS handshake on this connection */
   EHLO_WANT_TURN = 32,    /* the roles are reversed: once all is written start the other machine on this connection */
   EHLO_WANT_CLOSE = 64,   /* the session is over: write what is left and close */
   EHLO_WANT_CONTENT = 128 /* client: the content of the message, now */
@@ -237,6 +240,7 @@ enum {
   EHLO_VIOLATION_UNSOLICITED = 20,    /* a reply to nothing that had been sent (RFC 5321 4.2) */
   EHLO_VIOLATION_REPLY_CODE = 21,     /* a first digit that does not answer the command (RFC 821 4.4) */
   EHLO_VIOLATION_REPLY_MISMATCH = 22, /* lines of one reply with different codes (RFC 5321 4.2.1) */
+  EHLO_VIOLATION_BEFORE_TLS = 24,     /* octets in clear behind STARTTLS or its 220 (RFC 3207 6) */
   EHLO_VIOLATION_REPLY_TOO_LONG = 23  /* more lines or more octets in one reply than the limits */
 };
 

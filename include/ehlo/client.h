@@ -89,6 +89,13 @@ enum {
   EHLO_CLIENT_DEFAULT_VERDICT_TIMEOUT = 600   /* 4.5.3.2.6: from the final dot to its reply */
 };
 
+/* When content goes out by BDAT in place of DATA (RFC 3030). */
+enum {
+  EHLO_CHUNKING_AUTO = 0,   /* where it must: with BODY=BINARYMIME */
+  EHLO_CHUNKING_ALWAYS = 1, /* where the server offers it */
+  EHLO_CHUNKING_NEVER = 2
+};
+
 /* ---- config ------------------------------------------------------------------------------------------------------ */
 
 /* What a session is. Fill it with ehlo_client_config_init, then change what should be otherwise. The library copies
@@ -120,6 +127,7 @@ typedef struct ehlo_client_config {
   uint8_t no_helo;         /* do not fall back to HELO where EHLO is not understood */
   uint8_t hold_data;       /* keep DATA back until every RCPT has its reply, where the server pipelines too */
   uint8_t pass_parameters; /* send parameters that the library does not know; else EHLO_ERR_NOT_OFFERED */
+  uint8_t chunking;        /* EHLO_CHUNKING_ */
   uint8_t convert_lf;      /* content comes with LF as line ending, as local files have it: a bare LF becomes CRLF. CRLF
                               stays as it is; a bare CR is refused as ever */
 
@@ -245,8 +253,8 @@ EHLO_API const void *ehlo_client_output(ehlo_client *client, size_t *size);
  * failed returned, is ignored. To be called before the answer to them is fed. No event fires. */
 EHLO_API void ehlo_client_sent(ehlo_client *client, size_t size);
 
-/* What the session is waiting for: a sum of EHLO_WANT_READ, WRITE, CONTENT, TURN, CLOSE. Pure. READ is shown until
- * TURN or CLOSE, so that a 421 and the end of the connection are noticed. */
+/* What the session is waiting for: a sum of EHLO_WANT_READ, WRITE, FEED, CONTENT, TLS, TURN, CLOSE. Pure. READ is shown
+ * until TLS, TURN or CLOSE, so that a 421 and the end of the connection are noticed. */
 EHLO_API uint32_t ehlo_client_want(const ehlo_client *client);
 
 /* The server will send no more, or the connection broke. Every open transaction ENDs with EHLO_END_LOST (in LMTP with
@@ -271,13 +279,11 @@ EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch
  *
  *   EHLO_OK             the command is in the output
  *   EHLO_ERR_ARGUMENT   client is NULL, or an option is out of its range
- *   EHLO_ERR_STATE      not now: see the command; never while a hello, QUIT or TURN waits for its reply, nor from DATA
- *                       to the end of the content, nor after the session is over
- *   EHLO_ERR_SPACE      the output or max_commands is full: send, feed, and call again
- *   EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that could begin another command
- *                       are among it, and so are spaces around an argument
- *   EHLO_ERR_TOO_LONG   the line would be longer than 512 octets and what the offered extensions add to this command
- *                       (RFC 5321 4.5.3.1.4), or than the output
+ *   EHLO_ERR_STATE      not now: see the command; never while a hello, STARTTLS, QUIT or TURN waits for its reply, nor
+ * from DATA to the end of the content, nor after the session is over EHLO_ERR_SPACE      the output or max_commands is
+ * full: send, feed, and call again EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that
+ * could begin another command are among it, and so are spaces around an argument EHLO_ERR_TOO_LONG   the line would be
+ * longer than 512 octets and what the offered extensions add to this command (RFC 5321 4.5.3.1.4), or than the output
  *
  * Commands may be called before the greeting has come; if it refuses the session they are dropped without a reply, and
  * only QUIT is left (RFC 5321 4.1.4). */
@@ -327,10 +333,12 @@ typedef struct ehlo_rcpt_options {
  * EHLO_ERR_TOO_LONG past max_recipients in LMTP. */
 EHLO_API int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_options *options, uint64_t tag);
 
-/* DATA (RFC 5321 4.1.1.4). Legal in a transaction in which RCPT has been called. If all recipients are refused and 354
- * comes nevertheless, the library ends the content by itself, empty, and the transaction ENDs REFUSED (RFC 2920 3.1).
- * After a refusal of DATA the transaction ENDs. Returns also EHLO_ERR_REFUSED: MAIL, or every RCPT, has been refused
- * already (in the second case the transaction waits for RSET or QUIT). */
+/* DATA (RFC 5321 4.1.1.4), or where content goes by BDAT nothing yet: CONTENT comes as soon as every RCPT has its reply
+ * (if they have, ehlo_client_want shows FEED: call ehlo_client_feed with no octets), and if all are refused, END. Legal
+ * in a transaction in which RCPT has been called. If all recipients are refused and 354 comes nevertheless, the library
+ * ends the content by itself, empty, and the transaction ENDs REFUSED (RFC 2920 3.1). After a refusal of DATA the
+ * transaction ENDs. Returns also EHLO_ERR_REFUSED: MAIL, or every RCPT, has been refused already (in the second case
+ * the transaction waits for RSET or QUIT). */
 EHLO_API int ehlo_client_data(ehlo_client *client, uint64_t tag);
 
 /* RSET ends the open transaction, if there is one (RFC 5321 4.1.1.5), and what the server still holds of one that has
@@ -355,6 +363,17 @@ EHLO_API int ehlo_client_quit(ehlo_client *client, uint64_t tag);
  * about the peer before. Legal after HELLO, outside of transactions. Returns also EHLO_ERR_NOT_OFFERED, as for SEND. */
 EHLO_API int ehlo_client_turn(ehlo_client *client, uint64_t tag);
 
+/* STARTTLS (RFC 3207). After a 2yz the session wants TLS: the host does the handshake and calls ehlo_client_tls_done.
+ * Octets behind the reply, in whichever read, are a VIOLATION. Legal after HELLO, outside of transactions, if TLS is
+ * not there. Returns also EHLO_ERR_NOT_OFFERED. */
+EHLO_API int ehlo_client_starttls(ehlo_client *client, uint64_t tag);
+
+/* TLS is there: everything that the server said before is forgotten, what it offers too; ehlo_client_hello is next (RFC
+ * 3207 4.2). If the handshake fails the host closes and calls ehlo_client_eof. Before the greeting it says that TLS was
+ * there first (RFC 8314 3.3). No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE, EHLO_ERR_REENTRANT.
+ */
+EHLO_API int ehlo_client_tls_done(ehlo_client *client);
+
 /* A command that the library does not know: `verb`, a word of letters, digits and hyphens, a space and the printable
  * ASCII argument, if there is one. It stands last in its group (RFC 2920 3.1). EHLO_ERR_ARGUMENT also for a verb that
  * the library knows: it has a function of its own. A 3yz to it is a violation. Not for verbs that change how the octets
@@ -364,7 +383,12 @@ EHLO_API int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span 
 /* ---- content ----------------------------------------------------------------------------------------------------- */
 
 /* From CONTENT on, while ehlo_client_want shows CONTENT. Content has CRLF line endings (or, with convert_lf, LF), no
- * bare CR; dots are stuffed here. Octets above 127 need BODY=8BITMIME in MAIL. No event fires. */
+ * bare CR; dots are stuffed here. Octets above 127 need BODY=8BITMIME in MAIL. No event fires.
+ *
+ * By BDAT (RFC 3030) each call makes a chunk of what it takes, without dots. It may take nothing while replies to
+ * chunks are still to come; ehlo_client_want shows no CONTENT then. If a chunk is refused the calls return
+ * EHLO_ERR_REFUSED, and the transaction ENDs when the chunks that are out have been answered. Text is held to the same
+ * line endings and its last line completed; with BODY=BINARYMIME every octet goes as it is. */
 
 /* Takes the next piece of content, `size` octets, into the output; *taken tells how many went in: fewer than `size`, or
  * none, when the output is full: send some, and give the rest. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE,
@@ -384,8 +408,9 @@ EHLO_API int ehlo_client_body_gather(ehlo_client *client, const void *data, size
 
 /* The content is complete: adds the CRLF that the last line may lack, and the final dot. The verdict comes as the REPLY
  * of MESSAGE, or in LMTP of RESULT for each accepted recipient; then END. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
- * EHLO_ERR_STATE, EHLO_ERR_BARE_NEWLINE (it ended in a CR, or as the piece before), EHLO_ERR_8BITMIME (as
- * the piece before), EHLO_ERR_SPACE (drain and call again). */
+ * EHLO_ERR_STATE, EHLO_ERR_BARE_NEWLINE (it ended in a CR, or as the piece before), EHLO_ERR_8BITMIME (as the piece
+ * before), EHLO_ERR_REFUSED (a chunk was refused), EHLO_ERR_SPACE (drain, let the chunks be answered, and call again).
+ */
 EHLO_API int ehlo_client_body_end(ehlo_client *client);
 
 /* The content cannot be given. If DATA is still held back, not among what ehlo_client_output shows, it is taken back,
@@ -407,6 +432,9 @@ EHLO_API uint64_t ehlo_client_size_limit(const ehlo_client *client);
 
 /* The verb of the hello that opened the session; EHLO_VERB_NONE before. */
 EHLO_API uint32_t ehlo_client_hello_verb(const ehlo_client *client);
+
+/* Is the session under TLS? 1 or 0. */
+EHLO_API int ehlo_client_tls(const ehlo_client *client);
 
 /* How many commands wait for their replies. */
 EHLO_API uint32_t ehlo_client_pending(const ehlo_client *client);

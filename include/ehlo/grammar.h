@@ -106,6 +106,10 @@ typedef struct ehlo_command {
  * and hyphens that a space or the end follows. The argument is not looked at. */
 EHLO_API int ehlo_parse_command(ehlo_span line, ehlo_command *command);
 
+/* Reads chunk-size [ SP "LAST" ], the argument of BDAT (RFC 3030 2). EHLO_ERR_TOO_LONG for a size that does not fit 64
+ * bits. */
+EHLO_API int ehlo_parse_chunk(ehlo_span argument, uint64_t *size, uint32_t *last);
+
 /* ---- parameters of MAIL and RCPT (RFC 5321 4.1.2) ----------------------------------------------------------- */
 
 enum {

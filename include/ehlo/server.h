@@ -33,7 +33,7 @@
  *     MAIL, RCPT ..., DATA                            the transaction
  *     BODY ..., then MESSAGE, or in LMTP RESULT ...   its content and verdict
  *     END                                             once for each MAIL that was accepted
- *     VRFY, EXPN, HELP, TURN, UNKNOWN                 commands that ask the host
+ *     VRFY, EXPN, HELP, TURN, STARTTLS, UNKNOWN       commands that ask the host
  *     REPLY                                           for every reply, in the order of the wire
  *     VIOLATION                                       for every breach of the protocol, before its reply
  *     CANCEL                                          for each deferred ticket that became pointless
@@ -115,7 +115,9 @@ typedef struct ehlo_server_config {
   uint64_t max_message_size; /* octets of content after un-stuffing, what SIZE says; 0: no limit */
 
   /* Options. */
-  uint8_t expn_252;        /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
+  uint8_t expn_252;    /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
+  uint8_t require_tls; /* 530 to everything but NOOP, EHLO, STARTTLS and QUIT until TLS is there (RFC 3207 4). Not for
+                          servers that an MX names */
   uint8_t pass_parameters; /* unknown parameters of MAIL and RCPT reach the host in place of 555 */
   /* Leniencies, 0 by default. Each use of one is still a VIOLATION event. */
   uint8_t allow_bare_newline; /* pass bare CR and LF of content through unchanged, never as line endings, in place of
@@ -161,7 +163,8 @@ enum {
   EHLO_EVENT_UNKNOWN = 15,
   EHLO_EVENT_REPLY = 16,
   EHLO_EVENT_VIOLATION = 17,
-  EHLO_EVENT_CANCEL = 18
+  EHLO_EVENT_CANCEL = 18,
+  EHLO_EVENT_STARTTLS = 19
 };
 
 /* COMMAND: a command line has arrived, before anything is made of it. Does not ask. */
@@ -292,8 +295,9 @@ typedef union ehlo_event_union {
   ehlo_event_cancel cancel;
 } ehlo_event_union;
 
-/* An event. It, and every span in it, lives until the handler returns. CONNECT and TURN have no data. CONNECT asks for
- * the greeting (see ehlo_server_start). TURN asks whether to reverse the roles; silence is 502. Answers: 250, 4yz, 5yz.
+/* An event. It, and every span in it, lives until the handler returns. CONNECT, TURN and STARTTLS have no data. CONNECT
+ * asks for the greeting (see ehlo_server_start). TURN asks whether to reverse the roles; silence is 502. Answers: 250,
+ * 4yz, 5yz. STARTTLS asks whether to begin TLS; silence is 454. Answers: 220, 4yz, 5yz. See ehlo_server_tls_done.
  */
 typedef struct ehlo_event {
   uint32_t type;   /* EHLO_EVENT_ */
@@ -370,6 +374,21 @@ EHLO_API void ehlo_server_sent(ehlo_server *server, size_t size);
  * host notices when the peer leaves; what it reads then may have to wait, and READ goes until it was taken. */
 EHLO_API uint32_t ehlo_server_want(const ehlo_server *server);
 
+/* What a TLS handshake came to. New fields are appended. */
+typedef struct ehlo_tls {
+  size_t struct_size; /* sizeof(ehlo_tls) */
+  uint32_t verified;  /* 1: the peer showed a certificate, and the host trusts it */
+} ehlo_tls;
+
+/* TLS is there. Behind a STARTTLS that the host accepted, once ehlo_server_want shows TLS and the output is written,
+ * the host does the handshake and calls this; the session is then as behind the greeting, without another one:
+ * everything that the client said before is forgotten, STARTTLS is not offered any more (RFC 3207 4.2). If the
+ * handshake fails the host closes and calls ehlo_server_lost. Octets that are fed between 220 and this call came in
+ * clear: they are a VIOLATION and close the session, whichever read brought them. Before ehlo_server_start it says that
+ * TLS was there first (RFC 8314 3.3). `tls` may be NULL. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
+ * EHLO_ERR_STATE (also while output waits, and if TLS is there already), EHLO_ERR_REENTRANT. */
+EHLO_API int ehlo_server_tls_done(ehlo_server *server, const ehlo_tls *tls);
+
 /* The peer will send no more (a half-close); to be called after all held input was fed, and the last call that brings
  * octets: feed is called with none from then on. An open transaction ends once what was asked has been answered; then
  * the session wants CLOSE. May fire REPLY, VIOLATION, CANCEL (for a paused BODY), END. Returns EHLO_OK,
@@ -440,6 +459,9 @@ EHLO_API ehlo_span ehlo_server_hello(const ehlo_server *server);
 
 /* The verb of that command; EHLO_VERB_NONE before. */
 EHLO_API uint32_t ehlo_server_hello_verb(const ehlo_server *server);
+
+/* Is the session under TLS? 1 or 0. */
+EHLO_API int ehlo_server_tls(const ehlo_server *server);
 
 /* The keyword for the WITH clause of Received, for the open transaction ("ESMTP", "UTF8LMTP"): RFC 5321 4.4, RFC 3848,
  * RFC 6531 4.3. Static. */

@@ -9,7 +9,7 @@
 /* ---- verbs ---- */
 
 /* The names of commands.def, side by side, with their NUL. */
-static const char names[EHLO_VERB_COUNT][8] = {
+static const char names[EHLO_VERB_COUNT][12] = {
 #define COMMAND(id, wire, argument, states, extension, silence, answers, accept, accept_reply, group) {wire},
 #include "commands.def"
 #undef COMMAND
@@ -22,13 +22,24 @@ static int is_verb(uint32_t verb, uint32_t letters)
   return name == letters;
 }
 
-/* The verb that a word of letters, digits and hyphens spells. All have four letters. Case is one bit; without it no
- * other octet of such a word is a letter. */
+/* Verbs that have another length than four. */
+static uint32_t find_long_verb(ehlo_span word)
+{
+  for (uint32_t verb = EHLO_VERB_HELO; verb < EHLO_VERB_COUNT; verb++) {
+    if (ehlo_span_equal_nocase(word, ehlo_span_of(names[verb]))) {
+      return verb;
+    }
+  }
+  return EHLO_VERB_UNKNOWN;
+}
+
+/* The verb that a word of letters, digits and hyphens spells. Nearly all have four letters. Case is one bit; without it
+ * no other octet of such a word is a letter. */
 static uint32_t find_verb(const unsigned char *word, size_t length)
 {
   uint32_t letters;
   if (length != sizeof letters) {
-    return EHLO_VERB_UNKNOWN;
+    return find_long_verb(span_of(word, length));
   }
   memcpy(&letters, word, sizeof letters);
   letters &= 0xDFDFDFDF;
@@ -36,7 +47,7 @@ static uint32_t find_verb(const unsigned char *word, size_t length)
     return EHLO_VERB_RCPT;
   }
   for (uint32_t verb = EHLO_VERB_HELO; verb < EHLO_VERB_COUNT; verb++) {
-    if (is_verb(verb, letters)) {
+    if (is_verb(verb, letters) && names[verb][sizeof letters] == '\0') {
       return verb;
     }
   }
@@ -68,5 +79,36 @@ int ehlo_parse_command(ehlo_span line, ehlo_command *command)
   command->verb = find_verb(begin, command->name.len);
   command->has_argument = at < end;
   command->argument = at < end ? span_between(at + 1, end) : none.argument;
+  return EHLO_OK;
+}
+
+/* bdat-cmd   = "BDAT" SP chunk-size [ SP end-marker ] CR LF
+ * chunk-size = 1*DIGIT    end-marker = "LAST"                                                        (RFC 3030 2) */
+int ehlo_parse_chunk(ehlo_span argument, uint64_t *size, uint32_t *last)
+{
+  if (size == NULL || last == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *size = 0;
+  *last = 0;
+  const unsigned char *begin = span_begin(argument);
+  const unsigned char *end = span_end(argument);
+  const unsigned char *at = skip_octets(begin, end, CLASS_DIGIT);
+  ehlo_span marker = span_between(at, end);
+  uint32_t is_last =
+      marker.len == 5 && marker.ptr[0] == ' ' && ehlo_span_equal_nocase(span_from(marker, 1), span_of("LAST", 4));
+  if (at == begin || (marker.len > 0 && !is_last)) {
+    return EHLO_ERR_SYNTAX;
+  }
+  uint64_t value = 0;
+  for (; begin < at; begin++) {
+    uint64_t digit = (uint64_t)(*begin - '0');
+    if (value > (UINT64_MAX - digit) / 10) {
+      return EHLO_ERR_TOO_LONG;
+    }
+    value = value * 10 + digit;
+  }
+  *size = value;
+  *last = is_last;
   return EHLO_OK;
 }

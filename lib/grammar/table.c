@@ -15,6 +15,7 @@
 #define I               LEGAL_IDLE
 #define M               LEGAL_MAIL
 #define R               LEGAL_RCPT
+#define C               LEGAL_CHUNKS
 #define D2              DIGIT_2
 #define D3              DIGIT_3
 #define D4              DIGIT_4

@@ -13,7 +13,7 @@
 enum { ARGUMENT_NO, ARGUMENT_MAY, ARGUMENT_MUST };
 
 /* The states of the transaction in which a command can be legal, as bits. */
-enum { LEGAL_OPEN = 1, LEGAL_IDLE = 2, LEGAL_MAIL = 4, LEGAL_RCPT = 8 };
+enum { LEGAL_OPEN = 1, LEGAL_IDLE = 2, LEGAL_MAIL = 4, LEGAL_RCPT = 8, LEGAL_CHUNKS = 16 };
 
 /* The first digits of replies, as bits. */
 enum { DIGIT_2 = 1 << 2, DIGIT_3 = 1 << 3, DIGIT_4 = 1 << 4, DIGIT_5 = 1 << 5 };

@@ -6,7 +6,9 @@
 #include "../grammar/table.h"
 
 /* Rows of the table that cannot be offered yet. */
-static const ehlo_capabilities unbuilt = UINT64_MAX << (EHLO_EXT_TURN + 1);
+#define BIT(id) (UINT64_C(1) << EHLO_EXT_##id)
+static const ehlo_capabilities unbuilt =
+    UINT64_MAX << (EHLO_EXT_TURN + 1) & ~(BIT(CHUNKING) | BIT(BINARYMIME) | BIT(STARTTLS));
 
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
 {
@@ -16,6 +18,9 @@ int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
   }
   if (capability_has(set, EHLO_EXT_SMTPUTF8)) {
     needed |= capability_bit(EHLO_EXT_8BITMIME);
+  }
+  if (capability_has(set, EHLO_EXT_BINARYMIME)) {
+    needed |= capability_bit(EHLO_EXT_CHUNKING) | capability_bit(EHLO_EXT_8BITMIME);
   }
   if (protocol == EHLO_PROTOCOL_LMTP) {
     needed |= capability_bit(EHLO_EXT_PIPELINING) | capability_bit(EHLO_EXT_ENHANCEDSTATUSCODES);

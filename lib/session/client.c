@@ -82,6 +82,9 @@ void ehlo_client_release(ehlo_client *client)
   }
   for (; client->released < client->count; client->released++) {
     const struct command *command = client_command(client, client->released);
+    if (command->verb == EHLO_VERB_NONE) {
+      return; /* the begin of content by BDAT: it comes when all before it is answered */
+    }
     if (client->released > 0) {
       uint32_t before = client_command(client, client->released - 1)->verb;
       if (!client_offers(client, EHLO_EXT_PIPELINING) || ehlo_commands[before].group == GROUP_LAST ||
@@ -200,6 +203,21 @@ static void closed_by_reply(ehlo_client *client, const ehlo_client_event *event)
   ehlo_client_close(client, code == 421 ? EHLO_END_SHUTDOWN : EHLO_END_REFUSED, code, event->as.reply.enhanced);
 }
 
+/* Content by BDAT begins when nothing before it waits for a reply any more. */
+static void begin_chunks(ehlo_client *client)
+{
+  ehlo_client_event event;
+  if (!ehlo_client_chunks_due(client)) {
+    return;
+  }
+  event.type = 0;
+  ehlo_client_chunks_begin(client, &event);
+  ehlo_client_release(client);
+  if (event.type != 0) {
+    ehlo_client_emit(client, &event);
+  }
+}
+
 /* A reply is complete. */
 static void complete(ehlo_client *client, ehlo_client_event *event)
 {
@@ -230,6 +248,7 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
   if (next.type != 0) {
     ehlo_client_emit(client, &next);
   }
+  begin_chunks(client);
 }
 
 /* Fills in which command a line answers. */
@@ -403,7 +422,12 @@ int ehlo_client_feed(ehlo_client *client, const void *data, size_t size, size_t 
   }
   const unsigned char *octets = data;
   size_t at = 0;
+  begin_chunks(client);
   while (at < size && client->state < CLIENT_TURN) {
+    if (client->state == CLIENT_TLS) {
+      violate(client, EHLO_VIOLATION_BEFORE_TLS, span_of(octets + at, size - at));
+      break;
+    }
     at += feed_line(client, octets + at, size - at);
   }
   *consumed = client->state == CLIENT_CLOSED ? size : at;
@@ -466,9 +490,14 @@ uint32_t ehlo_client_want(const ehlo_client *client)
   if (client->state == CLIENT_TURN) {
     return EHLO_WANT_TURN;
   }
+  if (client->state == CLIENT_TLS) {
+    return EHLO_WANT_TLS;
+  }
   uint32_t want = EHLO_WANT_READ;
   want |= client->released_to != client->sent ? EHLO_WANT_WRITE : 0U;
-  return want | (client->call == CALL_CONTENT ? EHLO_WANT_CONTENT : 0U);
+  want |= ehlo_client_chunks_due(client) ? EHLO_WANT_FEED : 0U;
+  int content = client->call == CALL_CONTENT && (!client->by_chunks || ehlo_client_chunk_can_go(client));
+  return want | (content ? EHLO_WANT_CONTENT : 0U);
 }
 
 uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
@@ -476,10 +505,10 @@ uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
   if (epoch != NULL) {
     *epoch = client == NULL ? 0 : client->epoch;
   }
-  if (client == NULL || client->state >= CLIENT_TURN) {
+  if (client == NULL || client->state >= CLIENT_TLS) {
     return 0;
   }
-  if (client->call == CALL_CONTENT) {
+  if (client->call == CALL_CONTENT && client->chunks == 0) {
     return client->gathered || client->released_to != client->sent ? client->content_timeout : 0;
   }
   if (client->state == CLIENT_GREETING) {
@@ -512,6 +541,11 @@ uint64_t ehlo_client_size_limit(const ehlo_client *client)
 uint32_t ehlo_client_hello_verb(const ehlo_client *client)
 {
   return client == NULL ? (uint32_t)EHLO_VERB_NONE : client->hello_verb;
+}
+
+int ehlo_client_tls(const ehlo_client *client)
+{
+  return client != NULL && client->tls;
 }
 
 uint32_t ehlo_client_pending(const ehlo_client *client)

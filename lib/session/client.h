@@ -1,8 +1,8 @@
 /* client.h: the sending machine, inside. Floor: session.
  *
- * One struct, five files: client_config.c (how a session is made), client.c (feed, output, the queue, and every change
+ * One struct, six files: client_config.c (how a session is made), client.c (feed, output, the queue, and every change
  * of state), client_commands.c (a function for each command), client_replies.c (what follows from each reply),
- * client_content.c (DATA out).
+ * client_content.c (DATA out), client_chunks.c (BDAT out).
  *
  * How it works. There are two sides, and the queue of commands between them.
  *
@@ -29,6 +29,7 @@
 #include "../bytes/output.h"
 #include "../grammar/table.h"
 #include "../mechanism/capability.h"
+#include "../mechanism/chunk.h"
 #include "../mechanism/dot.h"
 
 /* The session, as the server's replies have it. */
@@ -36,6 +37,7 @@ enum client_state {
   CLIENT_GREETING, /* the greeting is awaited */
   CLIENT_REFUSED,  /* greeted with 4yz or 5yz: only QUIT is left */
   CLIENT_GREETED,  /* the session is open */
+  CLIENT_TLS,      /* STARTTLS was accepted; the handshake is the host's */
   CLIENT_TURN,     /* TURN was accepted */
   CLIENT_CLOSED    /* over */
 };
@@ -94,6 +96,7 @@ struct ehlo_client {
   uint8_t hold_data;
   uint8_t pass_parameters;
   uint8_t convert_lf;
+  uint8_t chunking; /* EHLO_CHUNKING_ */
 
   /* The session. */
   uint8_t state;       /* CLIENT_ */
@@ -102,6 +105,7 @@ struct ehlo_client {
   uint8_t busy;        /* a call that may call back is running */
   uint8_t fatal;       /* the host ended it: EHLO_ERR_HOST from now on */
   uint8_t hello_verb;  /* of the accepted hello */
+  uint8_t tls;         /* it is there */
   uint8_t violation;   /* EHLO_VIOLATION_ that ended it, else 0 */
   ehlo_capabilities offered;
   uint64_t size_limit; /* of SIZE, 0 for none */
@@ -115,8 +119,11 @@ struct ehlo_client {
   uint32_t sent;        /* octets of output */
 
   /* The transaction that is being called. */
-  uint8_t call_8bit;   /* BODY=8BITMIME */
+  uint8_t call_8bit;   /* BODY=8BITMIME or BINARYMIME */
   uint8_t call_utf8;   /* SMTPUTF8 */
+  uint8_t call_binary; /* BODY=BINARYMIME */
+  uint8_t by_chunks;   /* its content goes by BDAT */
+  uint8_t ending;      /* its end waits for chunks to be answered */
   uint8_t gathered;    /* the last content went past the output */
   uint8_t needs_reset; /* `held`, and no RSET has been called since */
   int8_t broken;       /* EHLO_ERR_ that its content has come to, else 0 */
@@ -137,23 +144,27 @@ struct ehlo_client {
   uint8_t in_transaction; /* there is one */
   uint8_t doomed;         /* its MAIL was refused */
   uint8_t held;           /* one that has ENDed is still open at the server */
-  ehlo_enhanced mail_enhanced;
-  uint32_t mail_code; /* that refused its MAIL */
+  ehlo_enhanced refused_enhanced;
+  uint32_t refused_code; /* that refused its MAIL, or a chunk */
   uint64_t mail_tag;
   uint64_t data_tag;
   uint32_t doomed_left; /* doomed: RCPTs and DATA in the queue */
   uint32_t rcpts_answered;
   uint32_t rcpts_accepted;
-  uint32_t results; /* verdicts given */
+  uint32_t results;     /* verdicts given */
+  uint32_t chunks;      /* BDATs in the queue */
+  uint8_t chunk_failed; /* one was refused */
   uint32_t results_good;
 
-  ehlo_dot dot; /* its kernel is known from init on */
+  struct chunk chunk;
+  char header[32]; /* the BDAT line that ehlo_client_body_gather gave */
+  ehlo_dot dot;    /* its kernel is known from init on */
   struct line line;
   struct output output;
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 1 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
+#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 2 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
 
 /* ---- the parts of the block ---- */
 
@@ -247,6 +258,9 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
  * ehlo_client_proceed. */
 void ehlo_client_data_taken_back(ehlo_client *client, ehlo_client_event *event);
 
+/* The transaction whose MAIL was refused is over once the last of its commands is answered. As ehlo_client_proceed. */
+void ehlo_client_end_doomed(ehlo_client *client, ehlo_client_event *event);
+
 /* ---- client_content.c ---- */
 
 /* 354: content begins, or if nobody is to get it ends at once. As ehlo_client_proceed. */
@@ -255,7 +269,33 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
 /* How a message that nobody was to get was refused, whatever the server says of it. */
 void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced *enhanced);
 
+/* Puts what ends the content into the output, which has room for it, and what waits for the verdict into the queue. */
+void ehlo_client_end_content(ehlo_client *client, uint64_t tag, const ehlo_span *spans, size_t count);
+
+/* Does any octet have its high bit set? */
+int ehlo_client_has_high_bit(const unsigned char *data, size_t size);
+
 /* A verdict came. As ehlo_client_proceed. */
 void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event);
+
+/* ---- client_chunks.c ---- */
+
+/* Is it time for content by BDAT: does the place that ehlo_client_data took in the queue stand at its front? */
+int ehlo_client_chunks_due(const ehlo_client *client);
+
+/* Begins the content, or ends the transaction if nobody is to get it. As ehlo_client_proceed. */
+void ehlo_client_chunks_begin(ehlo_client *client, ehlo_client_event *event);
+
+/* A chunk that was not the last has been answered. As ehlo_client_proceed. */
+void ehlo_client_chunk_answered(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event);
+
+/* Can a chunk go out now? */
+int ehlo_client_chunk_can_go(const ehlo_client *client);
+
+/* ehlo_client_body, ehlo_client_body_gather and ehlo_client_body_end by BDAT. */
+int ehlo_client_chunk_body(ehlo_client *client, const unsigned char *data, size_t size, size_t *taken);
+int ehlo_client_chunk_gather(ehlo_client *client, const unsigned char *data, size_t size, size_t *taken,
+                             ehlo_span *spans, size_t max, size_t *count);
+int ehlo_client_chunk_end(ehlo_client *client);
 
 #endif

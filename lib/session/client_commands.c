@@ -40,7 +40,7 @@ static int check_call(const ehlo_client *client, uint32_t verb)
   if ((verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA) && client->call == CALL_REFUSED) {
     return EHLO_ERR_REFUSED;
   }
-  if (client->state >= CLIENT_TURN || (ehlo_commands[verb].states & legal_bit(client)) == 0 ||
+  if (client->state >= CLIENT_TLS || (ehlo_commands[verb].states & legal_bit(client)) == 0 ||
       (client->state == CLIENT_REFUSED && verb != EHLO_VERB_QUIT)) {
     return EHLO_ERR_STATE;
   }
@@ -238,7 +238,7 @@ static void write_parameters(const ehlo_client *client, struct draft *draft, ehl
 
 static int options_are_legal(const ehlo_mail_options *options)
 {
-  return options->struct_size >= sizeof *options && options->body <= EHLO_BODY_8BITMIME;
+  return options->struct_size >= sizeof *options && options->body <= EHLO_BODY_BINARYMIME;
 }
 
 /* What the server has to offer for this. */
@@ -252,6 +252,10 @@ static int check_mail_options(const ehlo_client *client, const ehlo_mail_options
   }
   if (options->body == EHLO_BODY_8BITMIME && !client_offers(client, EHLO_EXT_8BITMIME)) {
     return EHLO_ERR_8BITMIME;
+  }
+  if (options->body == EHLO_BODY_BINARYMIME &&
+      (!client_offers(client, EHLO_EXT_BINARYMIME) || client->chunking == EHLO_CHUNKING_NEVER)) {
+    return EHLO_ERR_NOT_OFFERED;
   }
   if (options->smtputf8 && !client_offers(client, EHLO_EXT_SMTPUTF8)) {
     return EHLO_ERR_SMTPUTF8;
@@ -267,7 +271,9 @@ static void write_mail_options(const ehlo_client *client, struct draft *draft, c
     write_number(writer, options->size, 1);
   }
   if (options->body != EHLO_BODY_NONE && client_offers(client, EHLO_EXT_8BITMIME)) {
-    write_string(writer, options->body == EHLO_BODY_7BIT ? " BODY=7BIT" : " BODY=8BITMIME");
+    write_string(writer, options->body == EHLO_BODY_7BIT       ? " BODY=7BIT"
+                         : options->body == EHLO_BODY_8BITMIME ? " BODY=8BITMIME"
+                                                               : " BODY=BINARYMIME");
   }
   if (options->smtputf8) {
     write_string(writer, " SMTPUTF8");
@@ -294,7 +300,8 @@ static int mail(ehlo_client *client, uint32_t verb, ehlo_span path, const ehlo_m
   if (result == EHLO_OK) {
     client->call = CALL_MAIL;
     client->rcpts_called = 0;
-    client->call_8bit = options->body == EHLO_BODY_8BITMIME;
+    client->call_8bit = options->body >= EHLO_BODY_8BITMIME;
+    client->call_binary = options->body == EHLO_BODY_BINARYMIME;
     client->call_utf8 = options->smtputf8 != 0;
   }
   return result;
@@ -345,6 +352,25 @@ int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_option
 
 /* ---- the others ---- */
 
+/* Does the content go by BDAT? */
+static void client_by_chunks(ehlo_client *client, struct draft *draft)
+{
+  if (draft->error != EHLO_OK) {
+    return;
+  }
+  int always = client->chunking == EHLO_CHUNKING_ALWAYS;
+  client->by_chunks = client->call_binary || (always && client_offers(client, EHLO_EXT_CHUNKING));
+}
+
+/* Takes a place in the queue behind the RCPTs: content by BDAT begins when they are answered. */
+static int commit_chunks(ehlo_client *client, struct draft *draft, uint64_t tag)
+{
+  if (draft->error == EHLO_OK) {
+    ehlo_client_queue(client, EHLO_VERB_NONE, tag, 0);
+  }
+  return draft->error;
+}
+
 int ehlo_client_data(ehlo_client *client, uint64_t tag)
 {
   struct draft draft = begin(client, EHLO_VERB_DATA);
@@ -356,7 +382,8 @@ int ehlo_client_data(ehlo_client *client, uint64_t tag)
       fail(&draft, EHLO_ERR_REFUSED);
     }
   }
-  int result = commit(client, &draft, tag);
+  client_by_chunks(client, &draft);
+  int result = client != NULL && client->by_chunks ? commit_chunks(client, &draft, tag) : commit(client, &draft, tag);
   if (result == EHLO_OK) {
     client->call = CALL_DATA;
   }
@@ -457,6 +484,42 @@ int ehlo_client_turn(ehlo_client *client, uint64_t tag)
   struct draft draft = begin(client, EHLO_VERB_TURN);
   check_offer(client, &draft);
   return commit_last(client, &draft, tag);
+}
+
+int ehlo_client_starttls(ehlo_client *client, uint64_t tag)
+{
+  struct draft draft = begin(client, EHLO_VERB_STARTTLS);
+  if (draft.error == EHLO_OK) {
+    if (client->tls || client->call != CALL_IDLE) {
+      fail(&draft, EHLO_ERR_STATE);
+    } else if (!client_offers(client, EHLO_EXT_STARTTLS)) {
+      fail(&draft, EHLO_ERR_NOT_OFFERED);
+    }
+  }
+  return commit_last(client, &draft, tag);
+}
+
+int ehlo_client_tls_done(ehlo_client *client)
+{
+  if (client == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (client->busy) {
+    return EHLO_ERR_REENTRANT;
+  }
+  if ((client->state != CLIENT_TLS && client->state != CLIENT_GREETING) || client->tls) {
+    return EHLO_ERR_STATE;
+  }
+  client->tls = 1;
+  if (client->state == CLIENT_TLS) {
+    client->offered = 0;
+    client->size_limit = 0;
+    client->hello_verb = EHLO_VERB_NONE;
+    client->call = CALL_HELLO;
+    client->epoch++;
+    ehlo_client_enter(client, CLIENT_GREETED);
+  }
+  return EHLO_OK;
 }
 
 int ehlo_client_command(ehlo_client *client, ehlo_span verb, ehlo_span argument, uint64_t tag)

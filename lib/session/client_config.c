@@ -44,7 +44,8 @@ static int config_is_legal(const ehlo_client_config *config)
          config_within(config->max_commands, 1, EHLO_CLIENT_MAX_MAX_COMMANDS) &&
          config_within(config->max_recipients, 1, EHLO_CLIENT_MAX_MAX_RECIPIENTS) &&
          config_within(config->max_reply_line, EHLO_CLIENT_MIN_REPLY_LINE, EHLO_CLIENT_MAX_REPLY_LINE) &&
-         config->max_reply_lines > 0 && config->max_reply_size >= config->max_reply_line;
+         config->chunking <= EHLO_CHUNKING_NEVER && config->max_reply_lines > 0 &&
+         config->max_reply_size >= config->max_reply_line;
 }
 
 /* ---- the block ---- */
@@ -127,6 +128,7 @@ int ehlo_client_init(ehlo_client **out, void *memory, size_t size, const ehlo_cl
   client->hold_data = config->hold_data;
   client->pass_parameters = config->pass_parameters;
   client->convert_lf = config->convert_lf;
+  client->chunking = config->chunking;
   client->hello_verb = EHLO_VERB_NONE;
   client->output.size = config->output_size;
   client->epoch = 1; /* a host's own copy begins at 0 */

@@ -11,8 +11,7 @@ enum { BODY_SPANS = 64 };
 /* The most that ends content: a CR that was withheld, CRLF, the dot line. */
 enum { END_OCTETS = 6 };
 
-/* Puts what ends the content into the output, which has room for it, and what waits for the verdict into the queue. */
-static void end_content(ehlo_client *client, uint64_t tag, const ehlo_span *spans, size_t count)
+void ehlo_client_end_content(ehlo_client *client, uint64_t tag, const ehlo_span *spans, size_t count)
 {
   size_t length = 0;
   unsigned char *to = client_part(client, client->output_at) + client->output.tail;
@@ -47,7 +46,7 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
   ehlo_span spans[4];
   size_t count;
   (void)ehlo_dot_encode_end(&client->dot, spans, &count);
-  end_content(client, command->tag, spans, count);
+  ehlo_client_end_content(client, command->tag, spans, count);
   if (client->count == 0) {
     uint32_t code;
     ehlo_enhanced enhanced;
@@ -58,8 +57,8 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
 
 void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced *enhanced)
 {
-  *code = client->doomed ? client->mail_code : 554;
-  *enhanced = client->doomed ? client->mail_enhanced : no_enhanced();
+  *code = client->doomed ? client->refused_code : 554;
+  *enhanced = client->doomed ? client->refused_enhanced : no_enhanced();
 }
 
 void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
@@ -73,12 +72,17 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
   if (client->rcpts_accepted == 0) {
     ehlo_client_nobody(client, &code, &enhanced);
   }
+  if (client->chunk_failed) {
+    /* What lacks a chunk is no message, whatever the server says of the last. */
+    code = client->refused_code;
+    enhanced = client->refused_enhanced;
+    client->results_good = 0;
+  }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
   ehlo_client_end(client, reason, code, enhanced, event);
 }
 
-/* Does any octet have its high bit set? */
-static int has_high_bit(const unsigned char *data, size_t size)
+int ehlo_client_has_high_bit(const unsigned char *data, size_t size)
 {
   word all = 0;
   size_t at = 0;
@@ -105,7 +109,7 @@ static int encode(ehlo_client *client, const unsigned char *data, size_t size, s
                   size_t max, size_t *count)
 {
   int result = ehlo_dot_encode(&client->dot, data, size, taken, spans, max, count);
-  if (!client->call_8bit && has_high_bit(data, *taken)) {
+  if (!client->call_8bit && ehlo_client_has_high_bit(data, *taken)) {
     result = EHLO_ERR_8BITMIME;
     *count = 0;
     *taken = 0;
@@ -123,6 +127,9 @@ int ehlo_client_body(ehlo_client *client, const void *data, size_t size, size_t 
   int result = check_content(client);
   if (result != EHLO_OK) {
     return result;
+  }
+  if (client->by_chunks) {
+    return ehlo_client_chunk_body(client, data, size, taken);
   }
   ehlo_client_make_room(client);
   client->gathered = 0;
@@ -165,6 +172,9 @@ int ehlo_client_body_gather(ehlo_client *client, const void *data, size_t size, 
   if (client->released_to != client->sent) {
     return EHLO_ERR_SPACE;
   }
+  if (client->by_chunks) {
+    return ehlo_client_chunk_gather(client, data, size, taken, spans, max, count);
+  }
   result = encode(client, data, size, taken, spans, max, count);
   client->gathered = *count > 0;
   client->epoch += *taken > 0 ? 1 : 0;
@@ -180,6 +190,9 @@ int ehlo_client_body_end(ehlo_client *client)
   if (result != EHLO_OK) {
     return result;
   }
+  if (client->by_chunks) {
+    return ehlo_client_chunk_end(client);
+  }
   ehlo_client_make_room(client);
   if (output_room(&client->output) < END_OCTETS) {
     return EHLO_ERR_SPACE;
@@ -190,7 +203,7 @@ int ehlo_client_body_end(ehlo_client *client)
   if (result != EHLO_OK) {
     return result;
   }
-  end_content(client, client->data_tag, spans, count);
+  ehlo_client_end_content(client, client->data_tag, spans, count);
   return EHLO_OK;
 }
 

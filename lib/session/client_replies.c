@@ -38,6 +38,9 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
   if (!client_offers(client, EHLO_EXT_8BITMIME)) {
     client->offered &= ~capability_bit(EHLO_EXT_SMTPUTF8); /* it cannot be had without (RFC 6531 3.1) */
   }
+  if (!client_offers(client, EHLO_EXT_CHUNKING) || !client_offers(client, EHLO_EXT_8BITMIME)) {
+    client->offered &= ~capability_bit(EHLO_EXT_BINARYMIME); /* (RFC 3030 3) */
+  }
   client->size_limit = client_offers(client, EHLO_EXT_SIZE) ? client->next_size_limit : 0;
   client->call = CALL_IDLE;
   client->held = client->needs_reset = 0;
@@ -55,7 +58,7 @@ static uint32_t queued_in_transaction(const ehlo_client *client)
     if (verb_opens_transaction(verb)) {
       break;
     }
-    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA ? 1 : 0;
+    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_NONE ? 1 : 0;
   }
   return count;
 }
@@ -70,11 +73,10 @@ static void change_call(ehlo_client *client, enum client_call from, enum client_
   }
 }
 
-/* The transaction whose MAIL was refused is over once the last of its commands is answered. */
-static void end_doomed(ehlo_client *client, ehlo_client_event *event)
+void ehlo_client_end_doomed(ehlo_client *client, ehlo_client_event *event)
 {
   if (client->in_transaction && client->doomed && client->doomed_left == 0) {
-    ehlo_client_end(client, EHLO_END_REFUSED, client->mail_code, client->mail_enhanced, event);
+    ehlo_client_end(client, EHLO_END_REFUSED, client->refused_code, client->refused_enhanced, event);
     change_call(client, CALL_REFUSED, CALL_IDLE);
   }
 }
@@ -89,14 +91,15 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
   client->rcpts_accepted = 0;
   client->results = 0;
   client->results_good = 0;
+  client->chunk_failed = 0;
   if (!client->doomed) {
     client->held = client->needs_reset = 0; /* else it would not have been taken */
   } else {
-    client->mail_code = code;
-    client->mail_enhanced = enhanced;
+    client->refused_code = code;
+    client->refused_enhanced = enhanced;
     client->doomed_left = queued_in_transaction(client);
     change_call(client, CALL_MAIL, CALL_REFUSED);
-    end_doomed(client, event);
+    ehlo_client_end_doomed(client, event);
   }
 }
 
@@ -105,7 +108,7 @@ static void proceed_rcpt(ehlo_client *client, const struct command *command, uin
   uint32_t ordinal = client->rcpts_answered++;
   if (client->doomed) {
     client->doomed_left--;
-    end_doomed(client, event);
+    ehlo_client_end_doomed(client, event);
   } else if (code < 300) {
     if (client_is_lmtp(client)) {
       *client_recipient(client, client->rcpts_accepted) = (struct recipient){command->tag, ordinal};
@@ -120,7 +123,7 @@ void ehlo_client_data_taken_back(ehlo_client *client, ehlo_client_event *event)
   if (client->in_transaction && client->doomed && client->mails_ahead == 0) {
     client->call = CALL_REFUSED;
     client->doomed_left--;
-    end_doomed(client, event);
+    ehlo_client_end_doomed(client, event);
   }
 }
 
@@ -130,7 +133,7 @@ static void refuse_data(ehlo_client *client, uint32_t code, ehlo_enhanced enhanc
   client->call = CALL_IDLE;
   if (client->doomed) {
     client->doomed_left--;
-    end_doomed(client, event);
+    ehlo_client_end_doomed(client, event);
   } else {
     ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
     event->as.end.needs_reset = client->held = client->needs_reset = 1;
@@ -167,6 +170,7 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
       refuse_data(client, code, enhanced, event);
     }
     break;
+  case EHLO_VERB_BDAT: ehlo_client_chunk_answered(client, code, enhanced, event); break;
   case EHLO_VERB_MESSAGE:
   case EHLO_VERB_RESULT: ehlo_client_verdict(client, code, enhanced, event); break;
   case EHLO_VERB_RSET: proceed_rset(client, code, enhanced, event); break;
@@ -175,6 +179,12 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
       ehlo_client_end(client, EHLO_END_QUIT, 0, no_enhanced(), event);
     }
     ehlo_client_enter(client, CLIENT_CLOSED);
+    break;
+  case EHLO_VERB_STARTTLS:
+    client->call = client->call_before;
+    if (code < 300) {
+      ehlo_client_enter(client, CLIENT_TLS);
+    }
     break;
   case EHLO_VERB_TURN:
     client->call = client->call_before;

@@ -23,6 +23,7 @@ const char *ehlo_event_name(uint32_t type)
   case EHLO_EVENT_REPLY: return "REPLY";
   case EHLO_EVENT_VIOLATION: return "VIOLATION";
   case EHLO_EVENT_CANCEL: return "CANCEL";
+  case EHLO_EVENT_STARTTLS: return "STARTTLS";
   default: return "?";
   }
 }
@@ -66,6 +67,7 @@ const char *ehlo_violation_name(uint32_t kind)
   case EHLO_VIOLATION_REPLY_CODE: return "wrong reply code";
   case EHLO_VIOLATION_REPLY_MISMATCH: return "reply code changed";
   case EHLO_VIOLATION_REPLY_TOO_LONG: return "reply too long";
+  case EHLO_VIOLATION_BEFORE_TLS: return "octets before TLS";
   default: return "?";
   }
 }

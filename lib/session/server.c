@@ -53,6 +53,9 @@ void ehlo_server_open_transaction(ehlo_server *server, uint32_t verb)
 {
   server->mail_verb = (uint8_t)verb;
   server->smtputf8 = server->next_smtputf8;
+  server->body = server->next_body;
+  server->chunking = 0;
+  server->chunk_failed = 0;
   server->doomed = 0;
   server->draining = 0;
   server->paused = 0;
@@ -71,7 +74,10 @@ void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason)
   if (!server_in_transaction(server)) {
     return;
   }
-  if (server->doomed && (reason == EHLO_END_RESET || reason == EHLO_END_SUPERSEDED || reason == EHLO_END_QUIT)) {
+  int by_peer = reason == EHLO_END_RESET || reason == EHLO_END_SUPERSEDED || reason == EHLO_END_QUIT;
+  if (by_peer && server->fate != 0) {
+    reason = server->fate; /* a chunk failed, and this is how the peer takes note of it */
+  } else if (by_peer && server->doomed) {
     reason = EHLO_END_FAILED;
   }
   ehlo_event event = {.type = EHLO_EVENT_END, .as.end = {reason, server->recipients, server->octets}};
@@ -83,7 +89,7 @@ void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason)
 
 int ehlo_server_close(ehlo_server *server, uint32_t reason)
 {
-  int turned = server->state == STATE_TURN;
+  int turned = server->state == STATE_TURN || server->state == STATE_TLS;
   if (server->results_good > 0) {
     reason = EHLO_END_MIXED; /* what some recipients were promised holds, however the session ends */
   }
@@ -98,11 +104,12 @@ int ehlo_server_close(ehlo_server *server, uint32_t reason)
   return !server->unfinished && !turned;
 }
 
-/* An error counts against the peer, unless it is the host's verdict on a message. */
+/* An error counts against the peer, unless it is the host's verdict on a message, or a chunk that was on its way when
+ * an earlier one failed (RFC 3030 2). */
 static void count_error(ehlo_server *server, uint32_t verb)
 {
   if (verb == EHLO_VERB_MESSAGE || verb == EHLO_VERB_RESULT || verb == EHLO_VERB_CONNECT ||
-      server->state == STATE_CLOSED) {
+      (verb == EHLO_VERB_BDAT && server->chunk_failed) || server->state == STATE_CLOSED) {
     return;
   }
   server->errors++;
@@ -285,9 +292,20 @@ static void finish_eof(ehlo_server *server)
     return;
   }
   int cut_off = server->state == STATE_CONTENT && (server->found & FOUND_END) == 0;
+  cut_off |= server->skipping;
   int busy = server->count > 0 || server->line.held || server->state == STATE_VERDICT;
   if (cut_off || !busy) {
     (void)ehlo_server_close(server, EHLO_END_LOST);
+  }
+}
+
+/* Octets came where the handshake is to begin: they are nothing that a client could have meant (CVE-2011-0411). */
+static void before_tls(ehlo_server *server, ehlo_span octets)
+{
+  ehlo_server_violation(server, EHLO_VIOLATION_BEFORE_TLS, EHLO_VERB_STARTTLS, octets);
+  if (server->state != STATE_CLOSED) {
+    (void)ehlo_server_close(server, EHLO_END_SHUTDOWN);
+    server->output.head = server->output.tail = 0;
   }
 }
 
@@ -308,6 +326,12 @@ static size_t run(ehlo_server *server, const unsigned char *data, size_t size)
     case STATE_CLOSED: return size;
     case STATE_NEW:
     case STATE_TURN: going = 0; break;
+    case STATE_TLS:
+      if (at < size) {
+        before_tls(server, span_of(here, size - at));
+      }
+      going = 0;
+      break;
     case STATE_GREETING:
       server->stalled = at < size ? STALL_TICKETS : STALL_NO;
       going = 0;
@@ -324,7 +348,10 @@ static size_t run(ehlo_server *server, const unsigned char *data, size_t size)
         server->stalled = STALL_TICKETS;
       }
       break;
-    default: going = feed_line(server, here, size - at, &taken); break;
+    default:
+      going =
+          server->skipping ? ehlo_content_skip(server, size - at, &taken) : feed_line(server, here, size - at, &taken);
+      break;
     }
     at += taken;
   }
@@ -453,6 +480,31 @@ int ehlo_server_shutdown(ehlo_server *server, int code, const char *enhanced, eh
   return leave_call(server);
 }
 
+int ehlo_server_tls_done(ehlo_server *server, const ehlo_tls *tls)
+{
+  if (server == NULL || (tls != NULL && tls->struct_size < sizeof *tls)) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  if (server->busy) {
+    return EHLO_ERR_REENTRANT;
+  }
+  if ((server->state != STATE_TLS && server->state != STATE_NEW) || server->tls ||
+      output_waiting(&server->output) > 0) {
+    return EHLO_ERR_STATE;
+  }
+  server->tls = 1;
+  server->tls_verified = tls != NULL && tls->verified;
+  server->offered &= ~capability_bit(EHLO_EXT_STARTTLS);
+  if (server->state == STATE_TLS) {
+    server->hello_verb = EHLO_VERB_NONE;
+    server->hello_len = 0;
+    server->watch = 0;
+    server->epoch++;
+    ehlo_server_enter(server, STATE_OPEN);
+  }
+  return EHLO_OK;
+}
+
 /* ---- output ---- */
 
 const void *ehlo_server_output(ehlo_server *server, size_t *size)
@@ -505,6 +557,9 @@ uint32_t ehlo_server_want(const ehlo_server *server)
   if (server->state == STATE_TURN) {
     return want | EHLO_WANT_TURN;
   }
+  if (server->state == STATE_TLS) {
+    return want | EHLO_WANT_TLS;
+  }
   const struct slot *front = server_front(server);
   if (server->paused || (front != NULL && front->state == SLOT_DEFERRED)) {
     want |= EHLO_WANT_DECISION;
@@ -538,6 +593,11 @@ uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch)
 
 /* ---- getters ---- */
 
+int ehlo_server_tls(const ehlo_server *server)
+{
+  return server != NULL && server->tls;
+}
+
 ehlo_span ehlo_server_hello(const ehlo_server *server)
 {
   return server == NULL ? span_of("", 0) : span_of(server_part(server, server->hello_at), server->hello_len);
@@ -548,16 +608,21 @@ uint32_t ehlo_server_hello_verb(const ehlo_server *server)
   return server == NULL ? (uint32_t)EHLO_VERB_NONE : server->hello_verb;
 }
 
+/* RFC 5321 4.4, RFC 3848, RFC 6531 4.3: by protocol, SMTPUTF8, and TLS. */
 ehlo_span ehlo_server_transmission_type(const ehlo_server *server)
 {
+  static const char *const types[3][2] = {{"ESMTP", "ESMTPS"}, {"LMTP", "LMTPS"}, {"UTF8SMTP", "UTF8SMTPS"}};
   if (server == NULL || server->hello_verb == EHLO_VERB_NONE) {
     return span_of("", 0);
   }
   int utf8 = server_in_transaction(server) && server->smtputf8;
   if (server->hello_verb == EHLO_VERB_LHLO) {
-    return ehlo_span_of(utf8 ? "UTF8LMTP" : "LMTP");
+    return ehlo_span_of(!utf8 ? types[1][server->tls] : server->tls ? "UTF8LMTPS" : "UTF8LMTP");
   }
-  return ehlo_span_of(utf8 ? "UTF8SMTP" : server->hello_verb == EHLO_VERB_EHLO ? "ESMTP" : "SMTP");
+  if (utf8) {
+    return ehlo_span_of(types[2][server->tls]);
+  }
+  return ehlo_span_of(server->hello_verb == EHLO_VERB_EHLO ? types[0][server->tls] : "SMTP");
 }
 
 uint32_t ehlo_server_recipients(const ehlo_server *server)

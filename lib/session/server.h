@@ -28,6 +28,7 @@
 #include "../bytes/output.h"
 #include "../grammar/table.h"
 #include "../mechanism/capability.h"
+#include "../mechanism/chunk.h"
 #include "../mechanism/dot.h"
 
 /* All states of a session. */
@@ -39,9 +40,11 @@ enum state {
   STATE_IDLE,     /* after HELO, EHLO, LHLO: no transaction */
   STATE_MAIL,     /* a transaction without recipients */
   STATE_RCPT,     /* a transaction with recipients */
-  STATE_CONTENT,  /* behind 354 */
+  STATE_CHUNKS,   /* behind a chunk that was not the last */
+  STATE_CONTENT,  /* behind 354, or inside a chunk */
   STATE_VERDICT,  /* the content is complete; its verdict is not */
   STATE_TURN,     /* TURN was accepted */
+  STATE_TLS,      /* STARTTLS was accepted; the handshake is the host's */
   STATE_CLOSED    /* over; a last reply may still be on its way */
 };
 
@@ -96,6 +99,7 @@ struct ehlo_server {
   ehlo_capabilities offered; /* these are on */
   uint8_t protocol;
   uint8_t expn_252;
+  uint8_t require_tls;
   uint8_t pass_parameters;
   uint8_t allow_bare_newline;
   uint8_t allow_space_after_colon;
@@ -115,6 +119,8 @@ struct ehlo_server {
   uint8_t stalled;      /* the last feed stopped with something left to do */
   uint8_t refusal;      /* STATE_REFUSED: the row that answers everything */
   uint8_t hello_verb;   /* of the accepted hello */
+  uint8_t tls;          /* it is there */
+  uint8_t tls_verified; /* with a certificate of the peer that the host trusts */
   uint8_t watch;        /* EHLO_VIOLATION_EARLY_...: what octets would mean before `uncovered` is sent; 0: nothing */
   uint32_t uncovered;   /* octets of output up to the end of the greeting or EHLO answer */
   uint32_t hello_len;   /* of the name that is kept */
@@ -135,16 +141,25 @@ struct ehlo_server {
   uint8_t next_smtputf8; /* of the MAIL that is being asked about */
   uint8_t smtputf8;
   uint8_t mail_verb;
-  uint8_t doomed;   /* a handler failed: everything in it is answered 451 */
-  uint8_t paused;   /* BODY was deferred */
-  uint8_t draining; /* content is read but no longer handed out */
-  uint8_t found;    /* FOUND_ bits: what the content has come to and was not dealt with, for BODY is paused */
-  uint8_t fate;     /* EHLO_END_ reason that content earned by itself (too big, bare newline), else 0 */
+  uint8_t next_body;    /* of the MAIL that is being asked about */
+  uint8_t body;         /* EHLO_BODY_ */
+  uint8_t chunking;     /* content comes by BDAT */
+  uint8_t chunk_failed; /* nothing but the end of the transaction helps */
+  uint8_t doomed;       /* a handler failed: everything in it is answered 451 */
+  uint8_t paused;       /* BODY was deferred */
+  uint8_t draining;     /* content is read but no longer handed out */
+  uint8_t found;        /* FOUND_ bits: what the content has come to and was not dealt with, for BODY is paused */
+  uint8_t fate;         /* EHLO_END_ reason that content earned by itself (too big, bare newline), else 0 */
   uint32_t recipients;
   uint32_t results_asked;   /* LMTP */
   uint32_t results_replied; /* LMTP; SMTP: 1 after the verdict */
   uint32_t results_good;
   uint64_t octets;
+
+  struct chunk chunk;
+  uint64_t skip;    /* octets of a refused BDAT that have not come */
+  uint8_t skipping; /* such a BDAT waits for its reply */
+  uint8_t skip_row; /* the row of that, REPLY_ROWS for none */
 
   ehlo_dot dot; /* its kernel is known from init on */
   struct line line;
@@ -152,7 +167,7 @@ struct ehlo_server {
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 2 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
+#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 3 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
 
 /* ---- the parts of the block ---- */
 
@@ -257,6 +272,16 @@ void ehlo_command_proceed(ehlo_server *server, const struct slot *slot);
 
 /* Behind 354: content begins. */
 void ehlo_content_begin(ehlo_server *server);
+
+/* BDAT with its argument; `row` is what refuses it before that is looked at, REPLY_ROWS for nothing. Whatever is wrong
+ * with it, its octets are read as what they are. */
+void ehlo_content_chunk(ehlo_server *server, ehlo_span argument, unsigned row);
+
+/* Drops octets of a refused BDAT, and answers it behind them. Returns as ehlo_content_feed. */
+int ehlo_content_skip(ehlo_server *server, size_t size, size_t *taken);
+
+/* A chunk that was not the last has been answered. */
+void ehlo_content_proceed_chunk(ehlo_server *server, const struct slot *slot);
 
 /* Takes content. Returns 1 if the machine can go on, 0 if it needs more or must wait. */
 int ehlo_content_feed(ehlo_server *server, const unsigned char *data, size_t size, size_t *taken);

@@ -182,6 +182,9 @@ static unsigned take_mail_parameter(const ehlo_server *server, const ehlo_parame
       mail->body = EHLO_BODY_7BIT;
     } else if (ehlo_span_equal_nocase(parameter->value, ehlo_span_of("8BITMIME"))) {
       mail->body = EHLO_BODY_8BITMIME;
+    } else if (ehlo_span_equal_nocase(parameter->value, ehlo_span_of("BINARYMIME")) &&
+               server_offers(server, EHLO_EXT_BINARYMIME)) {
+      mail->body = EHLO_BODY_BINARYMIME;
     } else {
       return REPLY_BAD_PARAMETER;
     }
@@ -256,6 +259,7 @@ static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument, unsigne
     return;
   }
   server->next_smtputf8 = (uint8_t)envelope->smtputf8;
+  server->next_body = (uint8_t)envelope->body;
   ehlo_slot_ask(server, ehlo_slot_open(server, verb), &event);
 }
 
@@ -349,6 +353,12 @@ static void turn(ehlo_server *server)
   ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_TURN), &event);
 }
 
+static void starttls(ehlo_server *server)
+{
+  ehlo_event event = {.type = EHLO_EVENT_STARTTLS};
+  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_STARTTLS), &event);
+}
+
 static void unknown(ehlo_server *server, const ehlo_command *command)
 {
   ehlo_server_violation(server, EHLO_VIOLATION_UNKNOWN_VERB, EHLO_VERB_UNKNOWN, command->name);
@@ -369,6 +379,7 @@ static unsigned legal_bit(const ehlo_server *server)
   case STATE_IDLE: return LEGAL_IDLE;
   case STATE_MAIL: return LEGAL_MAIL;
   case STATE_RCPT: return LEGAL_RCPT;
+  case STATE_CHUNKS: return LEGAL_CHUNKS;
   default: return 0;
   }
 }
@@ -380,7 +391,11 @@ static unsigned sequence_row(const ehlo_server *server, uint32_t verb)
     return server->protocol == EHLO_PROTOCOL_LMTP ? REPLY_LHLO_FIRST : REPLY_HELLO_FIRST;
   }
   if (server->state == STATE_IDLE) {
-    return verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA ? REPLY_MAIL_FIRST : REPLY_SEQUENCE;
+    return verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_BDAT ? REPLY_MAIL_FIRST
+                                                                                      : REPLY_SEQUENCE;
+  }
+  if (server->state == STATE_CHUNKS) {
+    return server->chunk_failed ? REPLY_CHUNK_FAILED : REPLY_CHUNKS_OPEN;
   }
   return ehlo_commands[verb].states == LEGAL_IDLE && verb != EHLO_VERB_TURN ? REPLY_NESTED : REPLY_SEQUENCE;
 }
@@ -428,6 +443,13 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
     return command->verb == EHLO_VERB_EXPN && server->expn_252 ? REPLY_CANNOT_VERIFY : REPLY_NOT_IMPLEMENTED;
   }
   *kind = EHLO_VIOLATION_SEQUENCE;
+  if (server->require_tls && !server->tls && command->verb != EHLO_VERB_NOOP && command->verb != EHLO_VERB_EHLO &&
+      command->verb != EHLO_VERB_LHLO && command->verb != EHLO_VERB_STARTTLS && command->verb != EHLO_VERB_QUIT) {
+    return REPLY_TLS_REQUIRED;
+  }
+  if (server->state == STATE_REFUSED) {
+    return server->refusal;
+  }
   if ((row->states & legal_bit(server)) == 0) {
     return sequence_row(server, command->verb);
   }
@@ -439,7 +461,10 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
     return REPLY_NEEDS_ARGUMENT;
   }
   *kind = EHLO_VIOLATION_SEQUENCE;
-  if (command->verb == EHLO_VERB_DATA && server->recipients == 0) {
+  if (command->verb == EHLO_VERB_DATA && server->body == EHLO_BODY_BINARYMIME) {
+    return REPLY_BINARY_BY_DATA;
+  }
+  if ((command->verb == EHLO_VERB_DATA || command->verb == EHLO_VERB_BDAT) && server->recipients == 0) {
     return server->protocol == EHLO_PROTOCOL_LMTP ? REPLY_NO_RECIPIENTS_503 : REPLY_NO_RECIPIENTS;
   }
   return REPLY_ROWS;
@@ -461,6 +486,7 @@ static void dispatch(ehlo_server *server, const ehlo_command *command, unsigned 
   case EHLO_VERB_EXPN: query(server, command->verb, command->argument); break;
   case EHLO_VERB_HELP: help(server, command->argument); break;
   case EHLO_VERB_TURN: turn(server); break;
+  case EHLO_VERB_STARTTLS: starttls(server); break;
   case EHLO_VERB_UNKNOWN: unknown(server, command); break;
   default: ehlo_server_say(server, command->verb, ehlo_commands[command->verb].accept_reply); break;
   }
@@ -471,6 +497,26 @@ uint32_t ehlo_command_verb(int result, ehlo_span line)
   ehlo_command command;
   return result == LINE_READY && ehlo_parse_command(line, &command) == EHLO_OK ? command.verb
                                                                                : (uint32_t)EHLO_VERB_LINE;
+}
+
+/* BDAT: what is wrong with it is told at once, and answered behind its octets (RFC 3030 2). */
+static void bdat(ehlo_server *server, const ehlo_command *command, ehlo_span line, unsigned row, uint32_t kind)
+{
+  uint64_t size;
+  uint32_t last;
+  if (ehlo_parse_chunk(command->argument, &size, &last) != EHLO_OK) {
+    row = REPLY_BAD_CHUNK;
+    kind = EHLO_VIOLATION_SYNTAX;
+  } else if (row == REPLY_ROWS && server->chunk_failed) {
+    row = REPLY_CHUNK_FAILED;
+    kind = EHLO_VIOLATION_SEQUENCE;
+  }
+  if (row != REPLY_ROWS) {
+    ehlo_server_violation(server, kind, EHLO_VERB_BDAT, line);
+  }
+  if (server->state != STATE_CLOSED) {
+    ehlo_content_chunk(server, command->argument, row);
+  }
 }
 
 /* The greeting refused mail service: only QUIT is left (RFC 5321 3.1). */
@@ -513,12 +559,16 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
   if (server->state == STATE_CLOSED) {
     return;
   }
-  if (server->state == STATE_REFUSED) {
+  if (server->state == STATE_REFUSED && command.verb != EHLO_VERB_BDAT) {
     refused_session(server, command.verb);
     return;
   }
   uint32_t kind;
   unsigned row = check_command(server, &command, seen, &kind);
+  if (command.verb == EHLO_VERB_BDAT) {
+    bdat(server, &command, line, row, kind);
+    return;
+  }
   if (row != REPLY_ROWS) {
     refuse(server, command.verb, kind, line, row);
     return;
@@ -572,6 +622,7 @@ void ehlo_command_proceed(ehlo_server *server, const struct slot *slot)
       ehlo_content_begin(server);
     }
     break;
+  case EHLO_VERB_BDAT: ehlo_content_proceed_chunk(server, slot); break;
   case EHLO_VERB_RSET:
     if (positive) {
       ehlo_server_end_transaction(server, EHLO_END_RESET);
@@ -580,6 +631,14 @@ void ehlo_command_proceed(ehlo_server *server, const struct slot *slot)
   case EHLO_VERB_QUIT:
     if (positive) {
       (void)ehlo_server_close(server, EHLO_END_QUIT);
+    }
+    break;
+  case EHLO_VERB_STARTTLS:
+    if (positive) {
+      ehlo_server_end_transaction(server, EHLO_END_SUPERSEDED);
+      if (server->state != STATE_CLOSED) {
+        ehlo_server_enter(server, STATE_TLS);
+      }
     }
     break;
   case EHLO_VERB_TURN:

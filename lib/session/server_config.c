@@ -135,6 +135,7 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->allowed = server->offered = capabilities_of(config);
   server->protocol = (uint8_t)config->protocol;
   server->expn_252 = config->expn_252;
+  server->require_tls = config->require_tls;
   server->pass_parameters = config->pass_parameters;
   server->allow_bare_newline = config->allow_bare_newline;
   server->allow_space_after_colon = config->allow_space_after_colon;

@@ -1,9 +1,12 @@
-/* server_content.c: DATA in, and its verdicts. Floor: session.
+/* server_content.c: DATA and BDAT in, and their verdicts. Floor: session.
  *
  * Behind 354 one slot stands in the queue: the message's. Its ticket goes out with every BODY, so that the host can
  * refuse early; the answer then waits in the slot for the end of the content. At the end the slot becomes the verdict
  * in SMTP; in LMTP it is given back and each recipient gets a slot of its own, or, if the whole message was refused, it
  * answers for all recipients one after the other.
+ *
+ * Each chunk of BDAT has such a slot too. At the end of one that is not the last it becomes the answer to BDAT: 250, or
+ * what the host said early.
  */
 #include "server.h"
 
@@ -12,13 +15,19 @@
 /* How many spans one BODY can carry. */
 enum { BODY_SPANS = 64 };
 
-void ehlo_content_begin(ehlo_server *server)
+/* Opens the slot that the content of a message or chunk ends with. */
+static void begin(ehlo_server *server)
 {
-  ehlo_dot_begin(&server->dot, 0, server->dot.kernel);
   server->found = 0;
   struct slot *slot = ehlo_slot_open(server, EHLO_VERB_MESSAGE);
   slot->asked = 1;
   ehlo_server_enter(server, STATE_CONTENT);
+}
+
+void ehlo_content_begin(ehlo_server *server)
+{
+  ehlo_dot_begin(&server->dot, 0, server->dot.kernel);
+  begin(server);
 }
 
 /* Content that nobody wants any more: it is read to its end, and what is said there is settled. */
@@ -101,6 +110,20 @@ static void complete(ehlo_server *server)
   ehlo_server_enter(server, STATE_VERDICT);
 }
 
+/* A chunk that is not the last is complete: 250, unless the host or the content said otherwise. */
+static void complete_chunk(ehlo_server *server)
+{
+  struct slot *slot = server_front(server);
+  ehlo_server_enter(server, STATE_CHUNKS);
+  slot->verb = EHLO_VERB_BDAT;
+  server->draining = 0;
+  if (slot->state != SLOT_ANSWERED && slot->code != 0) {
+    (void)ehlo_server_close(server, EHLO_END_SHUTDOWN); /* a refusal was begun and not ended */
+  } else if (slot->state != SLOT_ANSWERED) {
+    ehlo_slot_answer(server, slot, server->doomed ? REPLY_LOCAL_ERROR : REPLY_OKAY);
+  }
+}
+
 /* Deals with what was found, in the order of the octets, unless the host has paused the content. */
 static void deal(ehlo_server *server)
 {
@@ -119,8 +142,38 @@ static void deal(ehlo_server *server)
     drain(server, REPLY_LOCAL_ERROR, 0);
   }
   if ((found & FOUND_END) != 0 && server->state == STATE_CONTENT) {
-    complete(server);
+    if (server->chunking && !server->chunk.last) {
+      complete_chunk(server);
+    } else {
+      complete(server);
+    }
   }
+}
+
+/* Takes octets of a chunk: content as it stands. Text is held to the same line endings as in DATA: whoever gets it next
+ * may get it that way. */
+static size_t feed_chunk(ehlo_server *server, const unsigned char *data, size_t size)
+{
+  size_t taken = chunk_take(&server->chunk, size);
+  size_t good = taken;
+  int text = server->body != EHLO_BODY_BINARYMIME && !server->draining;
+  if (text && (server->found & FOUND_BARE_NEWLINE) == 0) {
+    good = ehlo_chunk_check(&server->chunk, server->dot.kernel, data, taken);
+    if (server->chunk.left == 0 && server->chunk.last && server->chunk.after_cr && good == taken) {
+      good--; /* a CR ends the message */
+    }
+  }
+  if (good < taken) {
+    server->found |= FOUND_BARE_NEWLINE;
+    good = server->allow_bare_newline ? taken : good;
+    server->chunk.after_cr = 0;
+  }
+  if (good > 0 && !server->draining) {
+    ehlo_span span = span_of(data, good);
+    server->found |= (uint8_t)deliver(server, &span, 1);
+  }
+  server->found |= server->chunk.left == 0 ? FOUND_END : 0;
+  return taken;
 }
 
 int ehlo_content_feed(ehlo_server *server, const unsigned char *data, size_t size, size_t *taken)
@@ -132,6 +185,11 @@ int ehlo_content_feed(ehlo_server *server, const unsigned char *data, size_t siz
   }
   deal(server);
   while (at < size && !server->paused && server->state == STATE_CONTENT) {
+    if (server->chunking) {
+      at += feed_chunk(server, data + at, size - at);
+      deal(server);
+      continue;
+    }
     size_t used;
     size_t count;
     int result = ehlo_dot_decode(&server->dot, data + at, size - at, &used, spans, BODY_SPANS, &count);
@@ -215,4 +273,64 @@ int ehlo_content_proceed(ehlo_server *server, const struct slot *slot)
   }
   /* An answer for all recipients is the only one in the queue while others are still owed. */
   return server->count == 0 && server->results_asked == verdicts;
+}
+
+/* ---- BDAT ---- */
+
+void ehlo_content_chunk(ehlo_server *server, ehlo_span argument, unsigned row)
+{
+  uint64_t size;
+  uint32_t last;
+  if (ehlo_parse_chunk(argument, &size, &last) != EHLO_OK) {
+    /* Where its octets end nobody knows. */
+    if (ehlo_server_close(server, EHLO_END_SHUTDOWN)) {
+      ehlo_server_say(server, EHLO_VERB_BDAT, row);
+    }
+    return;
+  }
+  if (row != REPLY_ROWS) {
+    int silent = last && row == REPLY_NO_RECIPIENTS_503 && server->protocol == EHLO_PROTOCOL_LMTP;
+    server->skip = size;
+    server->skipping = 1;
+    server->skip_row = (uint8_t)(silent ? REPLY_ROWS : row); /* nobody has a verdict to get (RFC 2033 4.3) */
+    return;
+  }
+  if (!server->chunking) {
+    server->chunking = 1;
+    server->chunk.after_cr = 0;
+  }
+  server->chunk.left = size;
+  server->chunk.last = (uint8_t)last;
+  begin(server);
+  if (size == 0) {
+    server->found |= FOUND_END;
+    if (last && server->chunk.after_cr && server->body != EHLO_BODY_BINARYMIME) {
+      server->found |= FOUND_BARE_NEWLINE;
+    }
+  }
+}
+
+int ehlo_content_skip(ehlo_server *server, size_t size, size_t *taken)
+{
+  *taken = size < server->skip ? size : (size_t)server->skip;
+  server->skip -= *taken;
+  if (*taken > 0) {
+    server->epoch++;
+  }
+  if (server->skip > 0) {
+    return 0;
+  }
+  server->skipping = 0;
+  if (server->skip_row != REPLY_ROWS) {
+    ehlo_server_say(server, EHLO_VERB_BDAT, server->skip_row);
+  }
+  return 1;
+}
+
+void ehlo_content_proceed_chunk(ehlo_server *server, const struct slot *slot)
+{
+  if (slot->code >= 300 && server->state == STATE_CHUNKS) {
+    server->chunk_failed = 1;
+    server->fate = server->fate != 0 ? server->fate : EHLO_END_REFUSED;
+  }
 }

@@ -10,6 +10,7 @@ enum {
   I = LEGAL_IDLE,
   M = LEGAL_MAIL,
   R = LEGAL_RCPT,
+  C = LEGAL_CHUNKS,
   D2 = DIGIT_2,
   D3 = DIGIT_3,
   D4 = DIGIT_4,
@@ -36,11 +37,11 @@ static const struct command_fact commands[] = {
     {"RFC 5321 4.3.2", EHLO_VERB_MESSAGE, "message", 451, VERDICT, 250, 0, ARGUMENT_NO, EXTENSION_ALWAYS,
      GROUP_ANYWHERE},
     {"RFC 2033 4", EHLO_VERB_RESULT, "result", 451, VERDICT, 250, 0, ARGUMENT_NO, EXTENSION_ALWAYS, GROUP_ANYWHERE},
-    {"RFC 5321 4.3.2", EHLO_VERB_HELO, "HELO", 250, VERDICT, 250, O | I | M | R, ARGUMENT_MUST, EXTENSION_ALWAYS,
+    {"RFC 5321 4.3.2", EHLO_VERB_HELO, "HELO", 250, VERDICT, 250, O | I | M | R | C, ARGUMENT_MUST, EXTENSION_ALWAYS,
      GROUP_LAST},
-    {"RFC 5321 4.3.2", EHLO_VERB_EHLO, "EHLO", 250, VERDICT, 250, O | I | M | R, ARGUMENT_MUST, EXTENSION_ALWAYS,
+    {"RFC 5321 4.3.2", EHLO_VERB_EHLO, "EHLO", 250, VERDICT, 250, O | I | M | R | C, ARGUMENT_MUST, EXTENSION_ALWAYS,
      GROUP_LAST},
-    {"RFC 2033 4", EHLO_VERB_LHLO, "LHLO", 250, VERDICT, 250, O | I | M | R, ARGUMENT_MUST, EXTENSION_ALWAYS,
+    {"RFC 2033 4", EHLO_VERB_LHLO, "LHLO", 250, VERDICT, 250, O | I | M | R | C, ARGUMENT_MUST, EXTENSION_ALWAYS,
      GROUP_LAST},
     {"RFC 5321 4.3.2", EHLO_VERB_MAIL, "MAIL", 250, VERDICT, 250, I, ARGUMENT_MUST, EXTENSION_ALWAYS, GROUP_ANYWHERE},
     {"RFC 821 4.3", EHLO_VERB_SEND, "SEND", 250, VERDICT, 250, I, ARGUMENT_MUST, EHLO_EXT_SEND, GROUP_ANYWHERE},
@@ -50,19 +51,25 @@ static const struct command_fact commands[] = {
      GROUP_ANYWHERE},
     {"RFC 5321 4.3.2", EHLO_VERB_DATA, "DATA", 354, D3 | D4 | D5, 354, M | R, ARGUMENT_NO, EXTENSION_ALWAYS,
      GROUP_LAST},
-    {"RFC 5321 4.1.4", EHLO_VERB_RSET, "RSET", 250, D2, 250, O | I | M | R, ARGUMENT_NO, EXTENSION_ALWAYS,
+    {"RFC 5321 4.1.4", EHLO_VERB_RSET, "RSET", 250, D2, 250, O | I | M | R | C, ARGUMENT_NO, EXTENSION_ALWAYS,
      GROUP_ANYWHERE},
-    {"RFC 5321 4.1.4", EHLO_VERB_VRFY, "VRFY", 252, VERDICT, 250, O | I | M | R, ARGUMENT_MUST, EXTENSION_ALWAYS,
+    {"RFC 5321 4.1.4", EHLO_VERB_VRFY, "VRFY", 252, VERDICT, 250, O | I | M | R | C, ARGUMENT_MUST, EXTENSION_ALWAYS,
      GROUP_LAST},
-    {"RFC 5321 4.1.4", EHLO_VERB_EXPN, "EXPN", 252, VERDICT, 250, O | I | M | R, ARGUMENT_MUST, EHLO_EXT_EXPN,
+    {"RFC 5321 4.1.4", EHLO_VERB_EXPN, "EXPN", 252, VERDICT, 250, O | I | M | R | C, ARGUMENT_MUST, EHLO_EXT_EXPN,
      GROUP_LAST},
-    {"RFC 5321 4.1.4", EHLO_VERB_HELP, "HELP", 214, VERDICT, 214, O | I | M | R, ARGUMENT_MAY, EHLO_EXT_HELP,
+    {"RFC 5321 4.1.4", EHLO_VERB_HELP, "HELP", 214, VERDICT, 214, O | I | M | R | C, ARGUMENT_MAY, EHLO_EXT_HELP,
      GROUP_LAST},
-    {"RFC 5321 4.1.4", EHLO_VERB_NOOP, "NOOP", 250, D2, 250, O | I | M | R, ARGUMENT_MAY, EXTENSION_ALWAYS, GROUP_LAST},
-    {"RFC 5321 4.3.2", EHLO_VERB_QUIT, "QUIT", 221, D2, 221, O | I | M | R, ARGUMENT_NO, EXTENSION_ALWAYS, GROUP_LAST},
+    {"RFC 5321 4.1.4", EHLO_VERB_NOOP, "NOOP", 250, D2, 250, O | I | M | R | C, ARGUMENT_MAY, EXTENSION_ALWAYS,
+     GROUP_LAST},
+    {"RFC 5321 4.3.2", EHLO_VERB_QUIT, "QUIT", 221, D2, 221, O | I | M | R | C, ARGUMENT_NO, EXTENSION_ALWAYS,
+     GROUP_LAST},
     {"RFC 821 4.3", EHLO_VERB_TURN, "TURN", 502, VERDICT, 250, I, ARGUMENT_NO, EHLO_EXT_TURN, GROUP_LAST},
-    {"RFC 5321 4.3.2", EHLO_VERB_UNKNOWN, "unknown", 500, VERDICT, 250, O | I | M | R, ARGUMENT_MAY, EXTENSION_ALWAYS,
+    {"RFC 3030 2", EHLO_VERB_BDAT, "BDAT", 250, VERDICT, 250, M | R | C, ARGUMENT_MUST, EHLO_EXT_CHUNKING,
+     GROUP_ANYWHERE},
+    {"RFC 3207 4", EHLO_VERB_STARTTLS, "STARTTLS", 454, VERDICT, 220, I | M | R, ARGUMENT_NO, EHLO_EXT_STARTTLS,
      GROUP_LAST},
+    {"RFC 5321 4.3.2", EHLO_VERB_UNKNOWN, "unknown", 500, VERDICT, 250, O | I | M | R | C, ARGUMENT_MAY,
+     EXTENSION_ALWAYS, GROUP_LAST},
 };
 
 static void commands_are_as_the_rfcs_say(void **state)
@@ -125,7 +132,7 @@ static void verbs_are_found_in_any_case(void **state)
     word = guard_copy(0, word);
     CHECK("P-CMD-03", word, verb_of(word) == EHLO_VERB_UNKNOWN);
   }
-  assert_int_equal(verbs, 16);
+  assert_int_equal(verbs, 18);
   assert_string_equal(ehlo_verb_name(EHLO_VERB_COUNT), "?");
   assert_string_equal(ehlo_verb_name(UINT32_MAX), "?");
 }
@@ -290,6 +297,7 @@ static void replies_have_the_texts_of_the_rfcs(void **state)
       {450, {4, 2, 0}, "Requested mail action not taken: mailbox unavailable"},
       {451, {4, 3, 0}, "Requested action aborted: local error in processing"},
       {452, {4, 3, 1}, "Requested action not taken: insufficient system storage"},
+      {454, {4, 7, 0}, "TLS not available due to temporary reason"}, /* RFC 3207 4 */
       {455, {4, 5, 4}, "Server unable to accommodate parameters"},
       {500, {5, 5, 1}, "Syntax error, command unrecognized"},
       {501, {5, 5, 4}, "Syntax error in parameters or arguments"},
@@ -297,6 +305,7 @@ static void replies_have_the_texts_of_the_rfcs(void **state)
       {503, {5, 5, 1}, "Bad sequence of commands"},
       {504, {5, 5, 4}, "Command parameter not implemented"},
       {521, {5, 3, 2}, "Host does not accept mail"},
+      {530, {5, 7, 0}, "Must issue a STARTTLS command first"}, /* RFC 3207 4 */
       {550, {5, 1, 1}, "Requested action not taken: mailbox unavailable"},
       {551, {5, 1, 6}, "User not local; please try another path"},
       {552, {5, 3, 4}, "Requested mail action aborted: exceeded storage allocation"},

@@ -193,7 +193,7 @@ static void null_is_told(void **state)
   ehlo_mail_options mail = {.struct_size = sizeof mail - 1};
   ehlo_rcpt_options rcpt = {.struct_size = 0};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
-  mail = (ehlo_mail_options){.struct_size = sizeof mail, .body = 3};
+  mail = (ehlo_mail_options){.struct_size = sizeof mail, .body = 4};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
   mail = (ehlo_mail_options){.struct_size = sizeof mail, .parameters = lie};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
@@ -1015,6 +1015,27 @@ static void clocks_start_with_the_wait(void **state)
   desk_close(&desk);
 }
 
+/* BINARYMIME counts with CHUNKING and 8BITMIME alone. [C-CHNK-17] */
+static void binary_content_needs_the_offer(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *hello;
+    int result;
+  } rows[] = {{"250-hi\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 BINARYMIME\r\n", EHLO_OK},
+              {"250-hi\r\n250-8BITMIME\r\n250 BINARYMIME\r\n", EHLO_ERR_NOT_OFFERED},
+              {"250-hi\r\n250-CHUNKING\r\n250 BINARYMIME\r\n", EHLO_ERR_NOT_OFFERED},
+              {"250-hi\r\n250-CHUNKING\r\n250 8BITMIME\r\n", EHLO_ERR_NOT_OFFERED}};
+  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct desk desk;
+    desk_begin(&desk, NULL, rows[i].hello);
+    assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 2), rows[i].result);
+    desk_expect(&desk, rows[i].result == EHLO_OK ? "MAIL FROM:<> BODY=BINARYMIME\r\n" : "");
+    desk_close(&desk);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -1039,6 +1060,7 @@ int main(void)
       cmocka_unit_test(content_that_broke_stays_broken),
       cmocka_unit_test(transactions_end_as_they_are_left),
       cmocka_unit_test(clocks_run_while_the_server_is_to_act),
+      cmocka_unit_test(binary_content_needs_the_offer),
       cmocka_unit_test(clocks_start_with_the_wait),
   };
   return cmocka_run_group_tests_name("the client's calls", tests, NULL, NULL);

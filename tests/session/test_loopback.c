@@ -98,19 +98,21 @@ enum { SHORT = sizeof short_session / sizeof short_session[0] };
 
 static const unsigned octet_steps[] = {LOOP_CLIENT_SEND, LOOP_SERVER_FEED, LOOP_SERVER_SEND, LOOP_CLIENT_FEED};
 
-static void open_short(struct loop *loop, uint32_t protocol, int pipelining)
+static void open_short(struct loop *loop, uint32_t protocol, int pipelining, int chunking)
 {
   ehlo_client_config client = client_config();
   ehlo_server_config server = server_config();
   set_protocol(&client, &server, protocol);
   client.use[EHLO_EXT_PIPELINING] = (uint8_t)pipelining;
+  client.chunking = chunking ? EHLO_CHUNKING_ALWAYS : EHLO_CHUNKING_NEVER;
+  server.offer[EHLO_EXT_CHUNKING] = 1;
   loop_open(loop, &client, &server, short_session, SHORT);
 }
 
-static void cut_short_session(uint32_t protocol, int pipelining)
+static void cut_short_session(uint32_t protocol, int pipelining, int chunking)
 {
   struct loop whole;
-  open_short(&whole, protocol, pipelining);
+  open_short(&whole, protocol, pipelining, chunking);
   run_and_check(&whole);
   expect(&whole, 0, EHLO_END_ACCEPTED, 2);
   expect(&whole, 1, EHLO_END_ACCEPTED, 1);
@@ -118,7 +120,7 @@ static void cut_short_session(uint32_t protocol, int pipelining)
   for (unsigned i = 0; i < 4; i++) {
     for (size_t cut = 1; cut < whole.moved[octet_steps[i]]; cut++) {
       struct loop loop;
-      open_short(&loop, protocol, pipelining);
+      open_short(&loop, protocol, pipelining, chunking);
       loop.cut[octet_steps[i]] = cut;
       run_and_check(&loop);
       expect_same(&loop, &whole);
@@ -128,7 +130,7 @@ static void cut_short_session(uint32_t protocol, int pipelining)
   static const size_t amounts[] = {0, 1, 2, 3, 17};
   for (unsigned n = 0; n < 5 * 5 * 5 * 5; n++) {
     struct loop loop;
-    open_short(&loop, protocol, pipelining);
+    open_short(&loop, protocol, pipelining, chunking);
     for (unsigned i = 0, rest = n; i < 4; i++, rest /= 5) {
       loop.amount[octet_steps[i]] = amounts[rest % 5];
     }
@@ -142,10 +144,14 @@ static void cut_short_session(uint32_t protocol, int pipelining)
 static void every_cut_comes_to_the_same(void **state)
 {
   (void)state;
-  cut_short_session(EHLO_PROTOCOL_SMTP, 1); /* [C-PIPE-07] [C-DATA-27] [C-DATA-28] */
-  cut_short_session(EHLO_PROTOCOL_SMTP, 0); /* [C-SESS-02] */
-  cut_short_session(EHLO_PROTOCOL_LMTP, 1); /* [C-LMTP-14] */
-  cut_short_session(EHLO_PROTOCOL_LMTP, 0);
+  cut_short_session(EHLO_PROTOCOL_SMTP, 1, 0); /* [C-PIPE-07] [C-DATA-27] [C-DATA-28] */
+  cut_short_session(EHLO_PROTOCOL_SMTP, 0, 0); /* [C-SESS-02] */
+  cut_short_session(EHLO_PROTOCOL_LMTP, 1, 0); /* [C-LMTP-14] */
+  cut_short_session(EHLO_PROTOCOL_LMTP, 0, 0);
+  for (int pipelining = 0; pipelining < 2; pipelining++) {
+    cut_short_session(EHLO_PROTOCOL_SMTP, pipelining, 1); /* [C-CHNK-13] */
+    cut_short_session(EHLO_PROTOCOL_LMTP, pipelining, 1);
+  }
 }
 
 /* What is answered later, and every order in which things move. */
@@ -490,6 +496,87 @@ static void content_given_up_is_never_whole(void **state)
   }
 }
 
+/* ---- chunks ------------------------------------------------------------------------------------------------------ */
+
+static void open_chunks(struct loop *loop, unsigned way, int convert_lf, const struct loop_message *message)
+{
+  ehlo_client_config client = client_config();
+  ehlo_server_config server = server_config();
+  set_protocol(&client, &server, way & 1 ? EHLO_PROTOCOL_LMTP : EHLO_PROTOCOL_SMTP);
+  client.use[EHLO_EXT_PIPELINING] = way >> 1 & 1;
+  client.chunking = EHLO_CHUNKING_ALWAYS;
+  client.convert_lf = (uint8_t)convert_lf;
+  client.max_commands = way & 4 ? 2 : client.max_commands;
+  server.offer[EHLO_EXT_CHUNKING] = server.offer[EHLO_EXT_BINARYMIME] = 1;
+  loop_open(loop, &client, &server, message, 1);
+}
+
+/* What comes out of chunks is what went in, whatever the pieces. [C-CHNK-11] [C-CHNK-13] */
+static void content_goes_by_chunks(void **state)
+{
+  (void)state;
+  static const char *const contents[] = {"", "x", ".\r\n.\r\n", "a\r\nb", "BDAT 5\r\n\r\n", "QUIT\r\n.\r\nRSET\r\n"};
+  static const char *const converted[] = {
+      "", "x", "\n", ".\n.\n", "a\r\nb\nc", "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\nx"};
+  for (unsigned way = 0; way < 8; way++) {
+    for (unsigned n = 0; n < 2 * 6 * 2 * 4; n++) {
+      const char *content = n & 1 ? converted[n / 2 % 6] : contents[n / 2 % 6];
+      struct loop_message message = {ALICE, BOB, .content = content, .size = strlen(content)};
+      message.gather = n / 12 % 2;
+      message.piece = n / 24;
+      struct loop loop;
+      open_chunks(&loop, way, n & 1, &message);
+      run_and_check(&loop);
+      expect(&loop, 0, EHLO_END_ACCEPTED, 1);
+      assert_int_equal(loop.sent[0].data, 0);
+      loop_close(&loop);
+    }
+  }
+}
+
+static void binary_content_goes_as_it_is(void **state)
+{
+  (void)state;
+  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
+  for (unsigned way = 0; way < 8; way++) {
+    for (unsigned n = 0; n < 6; n++) {
+      struct loop_message message = {ALICE, BOB, TEXT("\n\r\0\xFF\n.\r\n.\n\r"), .options = &options};
+      message.gather = n & 1;
+      message.piece = n / 2;
+      struct loop loop;
+      open_chunks(&loop, way, n & 1, &message);
+      loop_run(&loop);
+      expect(&loop, 0, EHLO_END_ACCEPTED, 1);
+      assert_int_equal(loop.got[0].size, message.size);
+      assert_memory_equal(loop.got[0].content, message.content, message.size);
+      loop_close(&loop);
+    }
+  }
+}
+
+/* A refused chunk is the end of the transaction, whatever of it is out. [C-CHNK-12] [C-RSET-04] */
+static void a_refused_chunk_fails_the_message(void **state)
+{
+  (void)state;
+  for (unsigned way = 0; way < 8; way++) {
+    for (unsigned n = 0; n < 2 * 4 * 20; n++) {
+      struct loop_message message = {ALICE, BOB, TEXT("abcdefghijklmnopqrst\r\n")};
+      message.body = (struct loop_verdict){552, LOOP_NOW};
+      message.body_at = n / 8;
+      message.gather = n & 1;
+      message.piece = 1 + n / 2 % 4;
+      struct loop loop;
+      open_chunks(&loop, way, 0, &message);
+      loop_run(&loop);
+      expect(&loop, 0, EHLO_END_REFUSED, 1);
+      assert_int_equal(loop.sent[0].end.code, 552);
+      assert_int_equal(loop.got[0].end.reason, EHLO_END_REFUSED);
+      assert_int_equal(loop.quit, 221);
+      loop_close(&loop);
+    }
+  }
+}
+
 /* ---- many -------------------------------------------------------------------------------------------------------- */
 
 /* Several messages on one connection, each of which ends in another way. */
@@ -801,6 +888,9 @@ int main(void)
       cmocka_unit_test(line_feeds_are_converted),
       cmocka_unit_test(content_that_may_not_go_out_is_never_whole),
       cmocka_unit_test(content_given_up_is_never_whole),
+      cmocka_unit_test(content_goes_by_chunks),
+      cmocka_unit_test(binary_content_goes_as_it_is),
+      cmocka_unit_test(a_refused_chunk_fails_the_message),
       cmocka_unit_test(many_messages_on_one_connection),
       cmocka_unit_test(a_server_that_refuses_to_talk),
       cmocka_unit_test(a_server_that_knows_no_ehlo),

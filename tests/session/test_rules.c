@@ -360,8 +360,8 @@ static void keywords_are_registered(void **state)
   }
   assert_string_equal(ehlo_extension_keyword(EHLO_EXT_COUNT), "?");
 
-  static const char *const verbs[] = {"HELO", "EHLO", "LHLO", "MAIL", "SEND", "SOML", "SAML", "RCPT",
-                                      "DATA", "RSET", "VRFY", "EXPN", "HELP", "NOOP", "QUIT", "TURN"};
+  static const char *const verbs[] = {"HELO", "EHLO", "LHLO", "MAIL", "SEND", "SOML", "SAML", "RCPT", "DATA",
+                                      "RSET", "VRFY", "EXPN", "HELP", "NOOP", "QUIT", "TURN", "BDAT", "STARTTLS"};
   assert_int_equal(EHLO_VERB_COUNT - EHLO_VERB_HELO, sizeof verbs / sizeof *verbs);
   for (uint32_t i = EHLO_VERB_HELO; i < EHLO_VERB_COUNT; i++) {
     assert_string_equal(ehlo_verb_name(i), verbs[i - EHLO_VERB_HELO]); /* P-CMD-17 */
@@ -515,9 +515,9 @@ static void replies_that_a_host_can_give(void **state)
   }
 }
 
-/* RFC 5321 4.2.2 and 4.2.3, RFC 7504, RFC 821 4.2.2. */
-static const uint32_t listed_codes[] = {211, 214, 220, 221, 250, 251, 252, 354, 421, 450, 451, 452, 455,
-                                        500, 501, 502, 503, 504, 521, 550, 551, 552, 553, 554, 555, 556};
+/* RFC 5321 4.2.2 and 4.2.3, RFC 7504, RFC 821 4.2.2; 454 and 530 of RFC 3207 4. */
+static const uint32_t listed_codes[] = {211, 214, 220, 221, 250, 251, 252, 354, 421, 450, 451, 452, 454, 455,
+                                        500, 501, 502, 503, 504, 521, 530, 550, 551, 552, 553, 554, 555, 556};
 
 static void default_replies(void **state)
 {

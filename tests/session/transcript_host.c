@@ -607,6 +607,7 @@ static void on_reply(struct run *run, const ehlo_event_reply *reply)
   case EHLO_VERB_RCPT:
     LAW(run, !positive || verdict_given(run, reply->asked) / 100 == 2, "no 2yz to a recipient that was not accepted");
     break;
+  case EHLO_VERB_BDAT: run->body_ticket = 0; break; /* each chunk has its own */
   default: break;
   }
 }
@@ -616,7 +617,8 @@ static void on_body(struct run *run, const ehlo_event *event)
   const ehlo_event_body *body = &event->as.body;
   LAW(run, body->count > 0, "BODY is never empty");
   LAW(run, !run->body_paused, "no BODY comes while one is deferred");
-  LAW(run, run->body_octets == 0 || event->ticket == run->body_ticket, "all BODY of a message have one ticket");
+  LAW(run, run->body_ticket == 0 || event->ticket == run->body_ticket,
+      "all BODY of a message or chunk have one ticket");
   LAW(run, !run->body_refused, "no BODY comes after one was refused");
   run->body_ticket = event->ticket;
   for (size_t i = 0; i < body->count; i++) {
@@ -633,6 +635,7 @@ static void on_end(struct run *run, const ehlo_event_end *end)
   LAW(run, run->verdicts_open == 0, "END comes after the last verdict");
   LAW(run, run->body_refused || end->octets == run->body_octets, "END tells the octets that BODY gave");
   run->transaction_open = 0;
+  run->body_ticket = 0;
   run->body_octets = 0;
   run->body_refused = 0;
   run->body_paused = 0;
@@ -667,7 +670,7 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
   case EHLO_EVENT_BODY: on_body(run, event); break;
   case EHLO_EVENT_MESSAGE:
     LAW(run, event->as.message.octets == run->body_octets, "MESSAGE tells the octets that BODY gave");
-    LAW(run, run->body_octets == 0 || event->ticket == run->body_ticket, "MESSAGE has the ticket of BODY");
+    LAW(run, run->body_ticket == 0 || event->ticket == run->body_ticket, "MESSAGE has the ticket of BODY");
     run->verdicts_open++;
     break;
   case EHLO_EVENT_RESULT:
