@@ -10,6 +10,7 @@
  *     grammar.h     the grammar alone: paths, command lines, parameters, replies, base64, xtext, trace fields
  *     parameters.h  the parameters of MAIL and RCPT as values, both ways
  *     content.h     dot-stuffing, both ways, streaming
+ *     sasl.h        the mechanisms of AUTH
  *     server.h      the receiving machine, SMTP and LMTP
  *     client.h      the sending machine, SMTP and LMTP
  *
@@ -40,6 +41,7 @@
 #include "ehlo/content.h"
 #include "ehlo/grammar.h"
 #include "ehlo/parameters.h"
+#include "ehlo/sasl.h"
 #include "ehlo/server.h"
 
 #endif

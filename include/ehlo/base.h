@@ -79,7 +79,9 @@ enum {
   EHLO_ERR_8BITMIME = -17,     /* octets above 127 in content, or BODY=8BITMIME, where 8BITMIME was not agreed on */
   EHLO_ERR_SMTPUTF8 = -18,     /* UTF-8 in an address, or SMTPUTF8, where SMTPUTF8 was not agreed on */
   EHLO_ERR_SIZE = -19,         /* the message is larger than the server says it takes */
-  EHLO_ERR_REFUSED = -20       /* the transaction has failed already: nothing more can be added to it */
+  EHLO_ERR_REFUSED = -20,      /* the transaction has failed already: nothing more can be added to it */
+  EHLO_ERR_TLS = -21,          /* not without TLS: a password in clear, REQUIRETLS */
+  EHLO_ERR_LIMIT = -22         /* more than the server says it takes (LIMITS) */
 };
 
 /* A short English text for an EHLO_ERR_ number, for logs. Static; never NULL, whatever the number. */
@@ -116,7 +118,13 @@ enum {
   EHLO_VERB_TURN = 21,
   EHLO_VERB_BDAT = 22,
   EHLO_VERB_STARTTLS = 23,
-  EHLO_VERB_COUNT = 24
+  EHLO_VERB_AUTH = 24,
+  EHLO_VERB_ETRN = 25,
+  EHLO_VERB_ATRN = 26,
+  EHLO_VERB_BURL = 27,
+  EHLO_VERB_XCLIENT = 28,
+  EHLO_VERB_XFORWARD = 29,
+  EHLO_VERB_COUNT = 30
 };
 
 /* The verb as it stands on the wire ("MAIL"), or a name for logs for those that do not ("connect"). Static. "?" for a
@@ -241,7 +249,8 @@ enum {
   EHLO_VIOLATION_REPLY_CODE = 21,     /* a first digit that does not answer the command (RFC 821 4.4) */
   EHLO_VIOLATION_REPLY_MISMATCH = 22, /* lines of one reply with different codes (RFC 5321 4.2.1) */
   EHLO_VIOLATION_BEFORE_TLS = 24,     /* octets in clear behind STARTTLS or its 220 (RFC 3207 6) */
-  EHLO_VIOLATION_REPLY_TOO_LONG = 23  /* more lines or more octets in one reply than the limits */
+  EHLO_VIOLATION_REPLY_TOO_LONG = 23, /* more lines or more octets in one reply than the limits */
+  EHLO_VIOLATION_SASL = 25            /* a line of an AUTH exchange that is none: not base64, or too long */
 };
 
 /* What an event handler returns. Anything else than these two is fatal: the session is over, no more events come, and

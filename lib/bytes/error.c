@@ -35,6 +35,8 @@ const char *ehlo_strerror(int error)
   case EHLO_ERR_SMTPUTF8: return "UTF-8 in an address where SMTPUTF8 was not agreed on";
   case EHLO_ERR_SIZE: return "the message is larger than the server takes";
   case EHLO_ERR_REFUSED: return "the transaction has failed already";
+  case EHLO_ERR_TLS: return "not without TLS";
+  case EHLO_ERR_LIMIT: return "more than the server says it takes";
   default: return "unknown error";
   }
 }

@@ -68,6 +68,7 @@ const char *ehlo_violation_name(uint32_t kind)
   case EHLO_VIOLATION_REPLY_MISMATCH: return "reply code changed";
   case EHLO_VIOLATION_REPLY_TOO_LONG: return "reply too long";
   case EHLO_VIOLATION_BEFORE_TLS: return "octets before TLS";
+  case EHLO_VIOLATION_SASL: return "SASL";
   default: return "?";
   }
 }

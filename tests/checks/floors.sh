@@ -8,7 +8,7 @@ find lib -type f \( -name '*.c' -o -name '*.h' -o -name '*.def' \) | LC_ALL=C so
     level["bytes"] = 1; level["grammar"] = 2; level["mechanism"] = 3; level["session"] = 4
     # A public header belongs to the lowest floor that implements a part of it.
     level["ehlo/base.h"] = 1; level["ehlo/grammar.h"] = 2
-    level["ehlo/parameters.h"] = 2; level["ehlo/content.h"] = 3
+    level["ehlo/parameters.h"] = 2; level["ehlo/content.h"] = 3; level["ehlo/sasl.h"] = 3
     level["ehlo/server.h"] = 4; level["ehlo/client.h"] = 4; level["ehlo.h"] = 4
     system_header["stddef.h"]; system_header["stdint.h"]; system_header["string.h"]
     vector_header["immintrin.h"]; vector_header["emmintrin.h"]; vector_header["arm_neon.h"]

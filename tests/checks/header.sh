@@ -14,7 +14,7 @@ compile() { # compile HEADER COMPILER OPTION...
 }
 
 for header in ehlo.h ehlo/base.h ehlo/client.h ehlo/content.h ehlo/grammar.h ehlo/parameters.h \
-  ehlo/server.h; do
+  ehlo/sasl.h ehlo/server.h; do
   for compiler in gcc clang; do
     compile "$header" "$compiler" -std=c99 -Wstrict-prototypes
     compile "$header" "$compiler" -std=c11 -Wstrict-prototypes
