@@ -48,6 +48,8 @@
 
 #include "base.h"
 #include "grammar.h"
+#include "parameters.h"
+#include "sasl.h"
 
 #if !defined(EHLO_BINDING) && defined(__cplusplus)
 extern "C" {
@@ -114,7 +116,29 @@ typedef struct ehlo_server_config {
   uint32_t content_timeout;  /* seconds; 0: none */
   uint64_t max_message_size; /* octets of content after un-stuffing, what SIZE says; 0: no limit */
 
+  /* What extensions tell of themselves in the EHLO answer. */
+  uint32_t mechanisms;        /* AUTH: bits 1 << EHLO_SASL_ */
+  ehlo_span other_mechanisms; /* AUTH: the names of others, a space between; the host makes and reads all they say */
+  uint32_t max_transactions;  /* MAILs of a session, refused ones too; then 452. LIMITS: MAILMAX. 0: no limit */
+  uint32_t max_rcpt_domains;  /* LIMITS: RCPTDOMAINMAX. 0: none. The host's to hold: the library keeps no addresses */
+  uint32_t deliver_by_min;    /* DELIVERBY: seconds; BY with R and less gets 555. 0: none (RFC 2852 3) */
+  uint32_t hold_max;          /* FUTURERELEASE: seconds, 1 to 999,999,999; more gets 501 (RFC 4865 3) */
+  int64_t hold_max_time;      /* FUTURERELEASE: seconds since 1970-01-01 00:00 UTC; later gets 501 */
+  ehlo_span priority_policy;  /* MT-PRIORITY: the name of the policy, or empty (RFC 6710 7) */
+  ehlo_span solicit;          /* NO-SOLICITING: keywords, a comma between, or empty (RFC 3865 2.2) */
+  ehlo_span burl;             /* BURL: "imap", "imap://server", a space between, or empty (RFC 4468 3.5) */
+  ehlo_span xclient;          /* XCLIENT: attribute names, a space between; empty for all that Postfix knows */
+  ehlo_span xforward;         /* XFORWARD: the same */
+
+  /* The host's own. Names have letters, digits and hyphens, and are none that the library knows. */
+  ehlo_span own_keywords;        /* lines of the EHLO answer, keyword and parameters, an LF between each two */
+  ehlo_span own_verbs;           /* a space between; come as UNKNOWN, without a VIOLATION */
+  ehlo_span own_mail_parameters; /* a space between; let through, the host finds them in `raw` */
+  ehlo_span own_rcpt_parameters;
+
   /* Options. */
+  uint8_t submission;  /* this is a submission server (RFC 6409): addresses need full domains (554), FUTURERELEASE and
+                          BURL  may be offered, ETRN and ATRN may not */
   uint8_t expn_252;    /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
   uint8_t require_tls; /* 530 to everything but NOOP, EHLO, STARTTLS and QUIT until TLS is there (RFC 3207 4). Not for
                           servers that an MX names */
@@ -131,6 +155,9 @@ typedef struct ehlo_server_config {
   uint8_t allow_underscore; /* "_" in domains. Danger: such names cannot be host names, so replies may not reach them */
   uint8_t allow_any_hello; /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
                                    logs and trace fields as it came */
+
+  uint8_t allow_plaintext_auth; /* mechanisms of AUTH that show the secret are offered without TLS too. Danger: whoever
+                                   listens has the password (RFC 4954 4) */
 
   /* The library's own: what ehlo_server_config_init found out about the processor. Asking is slow on virtual machines;
    * a config serves many sessions. */
@@ -183,20 +210,18 @@ typedef struct ehlo_event_hello {
 
 /* MAIL asks whether to open a transaction; silence is 250. Answers: 25z, 4yz, 5yz. */
 typedef struct ehlo_event_mail {
-  uint32_t verb;  /* EHLO_VERB_MAIL, SEND, SOML or SAML */
-  ehlo_path path; /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */
-  uint32_t has_size;
-  uint32_t body;        /* EHLO_BODY_ */
-  uint32_t smtputf8;    /* 1 if the parameter SMTPUTF8 was given */
-  uint64_t size;        /* SIZE=, if has_size */
-  ehlo_span parameters; /* all of them as they are spelt, for ehlo_parameter_next */
+  uint32_t verb;                   /* EHLO_VERB_MAIL, SEND, SOML or SAML */
+  ehlo_path path;                  /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */
+  ehlo_mail_parameters parameters; /* `others` is empty: what the library does not know stands in `raw` alone */
+  ehlo_span raw;                   /* all parameters as they are spelt, for ehlo_parameter_next */
 } ehlo_event_mail;
 
 /* RCPT asks whether to take a recipient; silence is 451. Answers: 25z, 4yz, 5yz. Recipients are counted in the order of
  * their commands: the k-th that is accepted is `ordinal` k, from 0, in REPLY and RESULT. */
 typedef struct ehlo_event_rcpt {
-  ehlo_path path; /* the forward-path; EHLO_PATH_MAILBOX or EHLO_PATH_POSTMASTER */
-  ehlo_span parameters;
+  ehlo_path path;                  /* the forward-path; EHLO_PATH_MAILBOX or EHLO_PATH_POSTMASTER */
+  ehlo_rcpt_parameters parameters; /* as in MAIL */
+  ehlo_span raw;
 } ehlo_event_rcpt;
 
 /* DATA asks whether the content may come; silence is 354. Answers: 354, 4yz, 5yz. After a refusal the transaction is as

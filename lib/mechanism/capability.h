@@ -31,10 +31,4 @@ uint32_t ehlo_capability_line(ehlo_capabilities set);
 /* The first extension of the set from number `from` on; EHLO_EXT_COUNT if there is none. */
 uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from);
 
-enum { CAPABILITY_TEXT = 64 };
-
-/* The line that advertises an extension, keyword and parameters. `size_limit` is what SIZE tells. Static, or if there
- * are parameters in `buffer` of CAPABILITY_TEXT octets. */
-ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer);
-
 #endif

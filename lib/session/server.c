@@ -494,7 +494,7 @@ int ehlo_server_tls_done(ehlo_server *server, const ehlo_tls *tls)
   }
   server->tls = 1;
   server->tls_verified = tls != NULL && tls->verified;
-  server->offered &= ~capability_bit(EHLO_EXT_STARTTLS);
+  ehlo_server_hide(server);
   if (server->state == STATE_TLS) {
     server->hello_verb = EHLO_VERB_NONE;
     server->hello_len = 0;

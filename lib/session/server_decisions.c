@@ -6,7 +6,6 @@
 #include "server.h"
 
 #include "../bytes/buffer.h"
-#include "../grammar/reply.h"
 
 #include <string.h>
 
@@ -119,20 +118,19 @@ static void write_last(ehlo_server *server, struct slot *slot, ehlo_span text)
     }
     return;
   }
-  uint32_t next = ehlo_capability_next(server->offered, 0);
+  uint32_t next = ehlo_server_next_line(server, 0);
   if (slot->capability == 0) {
-    if (!put_line(server, slot, next == EHLO_EXT_COUNT, text)) {
+    if (!put_line(server, slot, next == HELLO_LINES, text)) {
       return;
     }
     slot->capability = 1;
   } else {
-    next = ehlo_capability_next(server->offered, slot->capability - 1U);
+    next = ehlo_server_next_line(server, slot->capability - 1U);
   }
-  while (next < EHLO_EXT_COUNT) {
-    char buffer[CAPABILITY_TEXT];
-    uint32_t behind = ehlo_capability_next(server->offered, next + 1);
-    if (!put_line(server, slot, behind == EHLO_EXT_COUNT,
-                  ehlo_capability_format(next, server->max_message_size, buffer))) {
+  while (next < HELLO_LINES) {
+    char buffer[REPLY_LINE_MAX];
+    uint32_t behind = ehlo_server_next_line(server, next + 1);
+    if (!put_line(server, slot, behind == HELLO_LINES, ehlo_server_line(server, next, buffer))) {
       return;
     }
     slot->capability = (uint8_t)(behind + 1);
