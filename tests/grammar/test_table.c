@@ -412,6 +412,7 @@ static void situations_have_their_codes(void **state)
       {"RFC 4954 4", REPLY_AUTH_TWICE, 503, 5, 1},
       {"RFC 1985 5.1", REPLY_ETRN_OKAY, 250, 0, 0},
       {"RFC 1985 5.1", REPLY_CANNOT_QUEUE, 458, 5, 0},
+      {"RFC 5248 2.4", REPLY_TOO_MANY_MAILS, 452, 5, 0}, /* X.5.3 is about recipients */
       {"RFC 6710 3", REPLY_BAD_PRIORITY, 501, 5, 2},
   };
   for (size_t i = 0; i < ROWS(facts); i++) {
