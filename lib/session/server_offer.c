@@ -16,6 +16,11 @@ static const char xforward_names[] = "NAME ADDR PORT PROTO HELO IDENT SOURCE";
 
 /* ---- the texts of a config ---- */
 
+static ehlo_span names_for(const ehlo_server_config *config, uint32_t extension, ehlo_span names, const char *usual)
+{
+  return names.len > 0 || !config->offer[extension] ? names : ehlo_span_of(usual);
+}
+
 ehlo_span ehlo_config_text(const ehlo_server_config *config, unsigned text)
 {
   switch (text) {
@@ -23,8 +28,8 @@ ehlo_span ehlo_config_text(const ehlo_server_config *config, unsigned text)
   case TEXT_PRIORITY: return config->priority_policy;
   case TEXT_SOLICIT: return config->solicit;
   case TEXT_BURL: return config->burl;
-  case TEXT_XCLIENT: return config->xclient.len > 0 ? config->xclient : ehlo_span_of(xclient_names);
-  case TEXT_XFORWARD: return config->xforward.len > 0 ? config->xforward : ehlo_span_of(xforward_names);
+  case TEXT_XCLIENT: return names_for(config, EHLO_EXT_XCLIENT, config->xclient, xclient_names);
+  case TEXT_XFORWARD: return names_for(config, EHLO_EXT_XFORWARD, config->xforward, xforward_names);
   case TEXT_KEYWORDS: return config->own_keywords;
   case TEXT_VERBS: return config->own_verbs;
   case TEXT_MAIL: return config->own_mail_parameters;
