@@ -487,6 +487,21 @@ static void credentials_that_cannot_be_told(void **state)
   }
 }
 
+/* An escape ends with the name, whatever stands behind it. */
+static void escapes_lie_in_the_name(void **state)
+{
+  (void)state;
+  for (size_t length = 2; length <= 4; length++) {
+    ehlo_span name = {"u=2C", length};
+    ehlo_credentials credentials = {sizeof credentials, BEARER, name, NONE, TEXT("t"), NONE, 0};
+    if (length < 4) {
+      check_refused("RFC 5801 4", name, encode, &credentials, EHLO_ERR_TEXT);
+    } else {
+      check_format("RFC 5801 4", name, encode, &credentials, SPAN("n,a=u=2C,\1auth=Bearer t\1\1"));
+    }
+  }
+}
+
 /* What another mechanism has is not looked at. */
 static void fields_of_others_do_not_matter(void **state)
 {
@@ -561,6 +576,7 @@ int main(void)
       cmocka_unit_test(parts_are_as_long_as_a_line_lets_them),
       cmocka_unit_test(each_octet_stands_where_it_may),
       cmocka_unit_test(credentials_that_cannot_be_told),
+      cmocka_unit_test(escapes_lie_in_the_name),
       cmocka_unit_test(fields_of_others_do_not_matter),
       cmocka_unit_test(arguments_are_checked),
   };
