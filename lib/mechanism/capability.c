@@ -4,24 +4,22 @@
 #include "../bytes/word.h"
 #include "../grammar/table.h"
 
-/* Rows of the table that cannot be offered yet. */
-#define BIT(id) (UINT64_C(1) << EHLO_EXT_##id)
-static const ehlo_capabilities unbuilt =
-    BIT(AUTH) | BIT(ETRN) | BIT(ATRN) | BIT(BURL) | BIT(XCLIENT) | BIT(XFORWARD) | BIT(CHECKPOINT);
-
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
 {
   ehlo_capabilities needed = 0;
-  if ((set & unbuilt) != 0) {
-    return 0;
-  }
   if (capability_has(set, EHLO_EXT_SMTPUTF8)) {
     needed |= capability_bit(EHLO_EXT_8BITMIME);
   }
   if (capability_has(set, EHLO_EXT_BINARYMIME)) {
     needed |= capability_bit(EHLO_EXT_CHUNKING) | capability_bit(EHLO_EXT_8BITMIME);
   }
+  if (capability_has(set, EHLO_EXT_BURL)) {
+    needed |= capability_bit(EHLO_EXT_8BITMIME);
+  }
   if (protocol == EHLO_PROTOCOL_LMTP) {
+    if (capability_has(set, EHLO_EXT_CHECKPOINT)) {
+      return 0;
+    }
     needed |= capability_bit(EHLO_EXT_PIPELINING) | capability_bit(EHLO_EXT_ENHANCEDSTATUSCODES);
   }
   return (set & needed) == needed;

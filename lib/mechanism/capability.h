@@ -17,9 +17,9 @@ static inline ehlo_capabilities capability_bit(uint32_t extension)
   return (ehlo_capabilities)1 << extension;
 }
 
-/* Does the set agree with itself and with the protocol, and can all of it be offered? 1 or 0. SMTPUTF8 needs 8BITMIME
- * (RFC 6531 3.1 item 8), BINARYMIME needs CHUNKING (RFC 3030 3); LMTP needs PIPELINING and ENHANCEDSTATUSCODES (RFC
- * 2033 5). */
+/* Does the set agree with itself and with the protocol? 1 or 0. SMTPUTF8 needs 8BITMIME (RFC 6531 3.1 item 8),
+ * BINARYMIME needs CHUNKING (RFC 3030 3), BURL needs 8BITMIME (RFC 4468 4); LMTP needs PIPELINING and
+ * ENHANCEDSTATUSCODES (RFC 2033 5) and has no CHECKPOINT, whose 355 knows of one verdict only. */
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol);
 
 /* What the set adds to the longest command line (RFC 5321 4.5.3.1.4): to that of MAIL and its kin, to that of RCPT, and

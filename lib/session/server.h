@@ -42,6 +42,7 @@ enum state {
   STATE_MAIL,     /* a transaction without recipients */
   STATE_RCPT,     /* a transaction with recipients */
   STATE_CHUNKS,   /* behind a chunk that was not the last */
+  STATE_AUTH,     /* behind 334: the next line is a response */
   STATE_CONTENT,  /* behind 354, or inside a chunk */
   STATE_VERDICT,  /* the content is complete; its verdict is not */
   STATE_TURN,     /* TURN was accepted */
@@ -103,12 +104,15 @@ struct ehlo_server {
   uint32_t hostname_at;
   uint32_t hostname_len;
   uint32_t texts_of_config_at;
+  uint32_t identity_at;
+  uint32_t identity_size;
   uint32_t slots_at;
   uint32_t texts_at;
   uint32_t hello_at;
   uint32_t line_at;
   uint32_t output_at;
-  uint32_t max_line;
+  uint32_t max_line;  /* of a command */
+  uint32_t line_size; /* of the line buffer */
   uint32_t max_pending;
   uint32_t pending_text;
   uint32_t hello_size;
@@ -139,6 +143,8 @@ struct ehlo_server {
   uint8_t allow_any_hello;
   uint8_t allow_plaintext_auth;
   uint8_t submission;
+  uint8_t require_auth;
+  uint8_t odmr;
 
   /* The session. */
   uint8_t state;        /* STATE_ */
@@ -159,7 +165,16 @@ struct ehlo_server {
   uint32_t next_hello;  /* of the name that is being asked about, at the front of the line buffer; or over hello_size */
   uint32_t errors;
   uint32_t transactions;
-  uint32_t mails; /* MAIL and its kin, whatever became of them (RFC 9422 4.1) */
+  uint8_t authenticated; /* by AUTH */
+  uint8_t authorized;    /* so, or by the host's word */
+  uint8_t mechanism;     /* of that AUTH */
+  uint8_t sasl;          /* EHLO_SASL_ of the exchange that goes on */
+  uint8_t sasl_step;     /* STEP_ of server_auth.c */
+  uint8_t sasl_name_len;
+  char sasl_name[20];     /* the mechanism as the client spelt it */
+  uint32_t identity_len;  /* of the name that was proved */
+  uint32_t next_identity; /* of the one that is being proved, in the same place */
+  uint32_t mails;         /* MAIL and its kin, whatever became of them (RFC 9422 4.1) */
   uint64_t epoch;
 
   /* The queue of slots: a ring. */
@@ -172,6 +187,8 @@ struct ehlo_server {
 
   /* The transaction. */
   uint8_t next_smtputf8; /* of the MAIL that is being asked about */
+  uint8_t next_transid;  /* that MAIL has one, so it may be answered 355 */
+  uint8_t resumed;       /* 355: the recipients are known from before (RFC 1845) */
   uint8_t smtputf8;
   uint8_t mail_verb;
   uint8_t next_body;    /* of the MAIL that is being asked about */
@@ -259,6 +276,9 @@ void ehlo_server_violation(ehlo_server *server, uint32_t kind, uint32_t verb, eh
 /* Changes the state. The one place that does. */
 void ehlo_server_enter(ehlo_server *server, enum state state);
 
+/* Forgets all that the client said: TLS or another client begins anew (RFC 3207 4.2). */
+void ehlo_server_forget(ehlo_server *server);
+
 /* Opens the transaction that `verb` asked for. */
 void ehlo_server_open_transaction(ehlo_server *server, uint32_t verb);
 
@@ -297,7 +317,37 @@ uint32_t ehlo_server_next_line(const ehlo_server *server, uint32_t from);
 /* That line, keyword and parameters; in `buffer` of REPLY_LINE_MAX octets, or in the block. */
 ehlo_span ehlo_server_line(const ehlo_server *server, uint32_t index, char *buffer);
 
+/* ---- server_auth.c ---- */
+
+/* The handler of AUTH. */
+void ehlo_command_auth(ehlo_server *server, ehlo_span argument);
+
+/* Deals with a line in STATE_AUTH; `result` as in ehlo_command_line. */
+void ehlo_auth_line(ehlo_server *server, int result, ehlo_span line);
+
+/* Wipes the line buffer: a line of AUTH was dealt with. */
+void ehlo_auth_wipe(ehlo_server *server);
+
+/* Nobody is logged in any more. */
+void ehlo_auth_forget(ehlo_server *server);
+
+/* A challenge or the verdict in the slot has been queued. */
+void ehlo_auth_proceed(ehlo_server *server, const struct slot *slot);
+
+/* ---- server_turn.c, server_peer.c ---- */
+
+void ehlo_command_turn(ehlo_server *server);
+void ehlo_command_etrn(ehlo_server *server, ehlo_span argument);
+void ehlo_command_atrn(ehlo_server *server, ehlo_span argument);
+
+/* The handler of XCLIENT and XFORWARD, and what follows from the 220 to XCLIENT. */
+void ehlo_command_peer(ehlo_server *server, uint32_t verb, ehlo_span argument);
+void ehlo_peer_proceed(ehlo_server *server);
+
 /* ---- server_decisions.c ---- */
+
+/* The slot that a ticket opens, if its answer is still awaited; else NULL. */
+struct slot *ehlo_slot_find(const ehlo_server *server, uint32_t ticket);
 
 /* Takes a place in the queue for the reply to `verb`; there must be one. */
 struct slot *ehlo_slot_open(ehlo_server *server, uint32_t verb);
@@ -351,6 +401,9 @@ void ehlo_command_mail(ehlo_server *server, uint32_t verb, ehlo_span argument, u
 void ehlo_command_rcpt(ehlo_server *server, ehlo_span argument, unsigned seen);
 
 /* ---- server_content.c ---- */
+
+/* BURL: content that the host fetches, as a chunk. `row`: the reply that refuses it, or REPLY_ROWS. */
+void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last);
 
 /* Behind 354: content begins. */
 void ehlo_content_begin(ehlo_server *server);

@@ -137,12 +137,6 @@ static void help(ehlo_server *server, ehlo_span argument)
   ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_HELP), &event);
 }
 
-static void turn(ehlo_server *server)
-{
-  ehlo_event event = {.type = EHLO_EVENT_TURN};
-  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_TURN), &event);
-}
-
 static void starttls(ehlo_server *server)
 {
   ehlo_event event = {.type = EHLO_EVENT_STARTTLS};
@@ -211,6 +205,24 @@ static int not_offered(const ehlo_server *server, uint32_t verb)
   return extension != EXTENSION_ALWAYS && !server_offers(server, extension);
 }
 
+/* What may be said before AUTH where that is required (RFC 4954 6); STARTTLS, because AUTH may need it. */
+static int free_of_auth(uint32_t verb)
+{
+  return verb == EHLO_VERB_AUTH || verb_is_hello(verb) || verb == EHLO_VERB_NOOP || verb == EHLO_VERB_RSET ||
+         verb == EHLO_VERB_QUIT || verb == EHLO_VERB_STARTTLS;
+}
+
+/* All that a server for on-demand relay knows (RFC 2645 5.1, 5.2). */
+static int is_of_odmr(uint32_t verb)
+{
+  return free_of_auth(verb) || verb == EHLO_VERB_ATRN;
+}
+
+static int needs_recipients(uint32_t verb)
+{
+  return verb == EHLO_VERB_DATA || verb == EHLO_VERB_BDAT || verb == EHLO_VERB_BURL;
+}
+
 /* Everything that can be wrong with a command before its argument is read. Returns the row of the reply, with *kind the
  * violation, or REPLY_ROWS. */
 static unsigned check_command(const ehlo_server *server, const ehlo_command *command, unsigned seen, uint32_t *kind)
@@ -229,6 +241,9 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
     return REPLY_CONTROL;
   }
   *kind = EHLO_VIOLATION_NOT_OFFERED;
+  if (server->odmr && !is_of_odmr(command->verb)) {
+    return REPLY_NOT_IMPLEMENTED;
+  }
   if (not_offered(server, command->verb)) {
     return command->verb == EHLO_VERB_EXPN && server->expn_252 ? REPLY_CANNOT_VERIFY : REPLY_NOT_IMPLEMENTED;
   }
@@ -236,6 +251,10 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
   if (server->require_tls && !server->tls && command->verb != EHLO_VERB_NOOP && command->verb != EHLO_VERB_EHLO &&
       command->verb != EHLO_VERB_LHLO && command->verb != EHLO_VERB_STARTTLS && command->verb != EHLO_VERB_QUIT) {
     return REPLY_TLS_REQUIRED;
+  }
+  if (server->require_auth && !server->authorized && !free_of_auth(command->verb)) {
+    int needs_tls = !server_offers(server, EHLO_EXT_AUTH) && server_offers(server, EHLO_EXT_STARTTLS);
+    return needs_tls ? REPLY_TLS_REQUIRED : REPLY_AUTH_REQUIRED;
   }
   if (server->state == STATE_REFUSED) {
     return server->refusal;
@@ -254,10 +273,25 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
   if (command->verb == EHLO_VERB_DATA && server->body == EHLO_BODY_BINARYMIME) {
     return REPLY_BINARY_BY_DATA;
   }
-  if ((command->verb == EHLO_VERB_DATA || command->verb == EHLO_VERB_BDAT) && server->recipients == 0) {
+  if (command->verb == EHLO_VERB_BURL && server->chunk_failed) {
+    return REPLY_CHUNK_FAILED;
+  }
+  if (needs_recipients(command->verb) && server->recipients == 0 && !server->resumed) {
     return server->protocol == EHLO_PROTOCOL_LMTP ? REPLY_NO_RECIPIENTS_503 : REPLY_NO_RECIPIENTS;
   }
   return REPLY_ROWS;
+}
+
+/* BURL: an absolute URI, and whether it is the last (RFC 4468 3.1). */
+static void burl(ehlo_server *server, ehlo_span argument)
+{
+  ehlo_span url;
+  uint32_t last;
+  if (ehlo_parse_burl(argument, &url, &last) != EHLO_OK) {
+    ehlo_server_refuse(server, EHLO_VERB_BURL, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
+    return;
+  }
+  ehlo_content_burl(server, url, last != 0);
 }
 
 static void dispatch(ehlo_server *server, const ehlo_command *command, unsigned seen)
@@ -275,7 +309,13 @@ static void dispatch(ehlo_server *server, const ehlo_command *command, unsigned 
   case EHLO_VERB_VRFY:
   case EHLO_VERB_EXPN: query(server, command->verb, command->argument); break;
   case EHLO_VERB_HELP: help(server, command->argument); break;
-  case EHLO_VERB_TURN: turn(server); break;
+  case EHLO_VERB_TURN: ehlo_command_turn(server); break;
+  case EHLO_VERB_ETRN: ehlo_command_etrn(server, command->argument); break;
+  case EHLO_VERB_ATRN: ehlo_command_atrn(server, command->argument); break;
+  case EHLO_VERB_AUTH: ehlo_command_auth(server, command->argument); break;
+  case EHLO_VERB_BURL: burl(server, command->argument); break;
+  case EHLO_VERB_XCLIENT:
+  case EHLO_VERB_XFORWARD: ehlo_command_peer(server, command->verb, command->argument); break;
   case EHLO_VERB_STARTTLS: starttls(server); break;
   case EHLO_VERB_UNKNOWN: unknown(server, command); break;
   default: ehlo_server_say(server, command->verb, ehlo_commands[command->verb].accept_reply); break;
@@ -325,6 +365,14 @@ static void bad_line(ehlo_server *server, uint32_t kind, ehlo_span line, unsigne
   ehlo_server_refuse(server, EHLO_VERB_LINE, kind, line, server->state == STATE_REFUSED ? server->refusal : row);
 }
 
+/* AUTH as far as anybody may see it: an initial response is a secret. */
+static ehlo_span without_response(ehlo_span line, const ehlo_command *command)
+{
+  ehlo_span argument = command->argument;
+  const char *space = argument.len == 0 ? NULL : memchr(argument.ptr, ' ', argument.len);
+  return space == NULL ? line : span_between(line.ptr, space);
+}
+
 void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen)
 {
   ehlo_command command;
@@ -339,6 +387,13 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
   if (ehlo_parse_command(line, &command) != EHLO_OK) {
     bad_line(server, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
     return;
+  }
+  if (command.verb != EHLO_VERB_AUTH && line.len + 2 > server->max_line) {
+    bad_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG); /* only AUTH has the whole buffer */
+    return;
+  }
+  if (command.verb == EHLO_VERB_AUTH) {
+    line = without_response(line, &command);
   }
   ehlo_event event;
   event.type = EHLO_EVENT_COMMAND;
@@ -401,6 +456,10 @@ void ehlo_command_proceed(ehlo_server *server, const struct slot *slot)
     if (positive) {
       ehlo_server_open_transaction(server, slot->verb);
     }
+    if (slot->code == 355) {
+      server->resumed = 1;
+      ehlo_server_enter(server, STATE_RCPT);
+    }
     break;
   case EHLO_VERB_RCPT:
     if (positive) {
@@ -433,8 +492,16 @@ void ehlo_command_proceed(ehlo_server *server, const struct slot *slot)
     }
     break;
   case EHLO_VERB_TURN:
+  case EHLO_VERB_ATRN:
     if (positive) {
       ehlo_server_enter(server, STATE_TURN);
+    }
+    break;
+  case EHLO_VERB_AUTH: ehlo_auth_proceed(server, slot); break;
+  case EHLO_VERB_BURL: ehlo_content_proceed_chunk(server, slot); break;
+  case EHLO_VERB_XCLIENT:
+    if (positive) {
+      ehlo_peer_proceed(server);
     }
     break;
   default: break;

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "../bytes/scan.h"
+#include "../mechanism/sasl.h"
 
 #include <string.h>
 
@@ -70,6 +71,10 @@ static int extensions_are_legal(const ehlo_server_config *config)
        ehlo_format_date_time(config->hold_max_time, date, sizeof date, &length) != EHLO_OK)) {
     return 0;
   }
+  int names_mechanism = config->mechanisms != 0 || config->other_mechanisms.len > 0;
+  if (offers(config, EHLO_EXT_AUTH) && !names_mechanism) {
+    return 0;
+  }
   if (offers(config, EHLO_EXT_BURL) && (!config->submission || config->protocol == EHLO_PROTOCOL_LMTP)) {
     return 0; /* RFC 4468 3.1 */
   }
@@ -101,12 +106,19 @@ static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
   uint32_t increments = ehlo_capability_line(capabilities_of(config));
   uint32_t needed = EHLO_MIN_COMMAND_LINE + increments;
   server->max_line = config->max_command_line < needed ? needed : config->max_command_line;
+  server->line_size = server->max_line;
+  if (offers(config, EHLO_EXT_AUTH) && server->line_size < SASL_LINE_MAX) {
+    server->line_size = SASL_LINE_MAX;
+  }
   server->hostname_at = (uint32_t)at;
   at += config->hostname.len;
   server->texts_of_config_at = (uint32_t)at;
   for (unsigned i = 0; i < TEXTS; i++) {
     at += ehlo_config_text(config, i).len;
   }
+  server->identity_at = (uint32_t)at;
+  server->identity_size = offers(config, EHLO_EXT_AUTH) ? EHLO_IDENTITY_SIZE : 0;
+  at += server->identity_size;
   server->hello_at = (uint32_t)at;
   at += config->hello_size;
   at = (at + 15) / 16 * 16;
@@ -115,7 +127,7 @@ static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
   server->texts_at = (uint32_t)at;
   at += (size_t)config->max_pending * config->pending_text;
   server->line_at = (uint32_t)at;
-  at += server->max_line;
+  at += server->line_size;
   server->output_at = (uint32_t)at;
   at += config->output_size;
   return at;
@@ -190,10 +202,13 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->allow_any_hello = config->allow_any_hello;
   server->allow_plaintext_auth = config->allow_plaintext_auth;
   server->submission = config->submission;
+  server->require_auth = config->require_auth;
+  server->odmr = config->odmr;
   server->hello_verb = EHLO_VERB_NONE;
   server->mail_verb = EHLO_VERB_NONE;
   server->output.size = config->output_size;
   ehlo_dot_begin(&server->dot, 0, config->processor);
+  memset(server_part(server, server->identity_at), 0, server->identity_size);
   ehlo_server_hide(server);
   *out = server;
   return EHLO_OK;

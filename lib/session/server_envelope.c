@@ -189,6 +189,7 @@ void ehlo_command_mail(ehlo_server *server, uint32_t verb, ehlo_span argument, u
     return;
   }
   server->next_smtputf8 = (uint8_t)envelope->parameters.smtputf8;
+  server->next_transid = envelope->parameters.transid.len > 0;
   server->next_body = (uint8_t)envelope->parameters.body;
   ehlo_slot_ask(server, ehlo_slot_open(server, verb), &event);
 }
@@ -203,6 +204,10 @@ void ehlo_command_rcpt(ehlo_server *server, ehlo_span argument, unsigned seen)
     if (server->state != STATE_CLOSED) {
       ehlo_server_refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_SYNTAX, argument, REPLY_BAD_RECIPIENT);
     }
+    return;
+  }
+  if (server->resumed) {
+    ehlo_server_refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_SEQUENCE, argument, REPLY_RESUMED);
     return;
   }
   ehlo_span culprit;
