@@ -76,7 +76,7 @@ int ehlo_sasl_is_name(ehlo_span name)
       return 0;
     }
   }
-  return name.len >= 1 && name.len <= 20;
+  return name.len >= 1 && name.len <= SASL_NAME_MAX;
 }
 
 /* ---- what fields are made of ---- */

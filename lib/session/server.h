@@ -171,7 +171,6 @@ struct ehlo_server {
   uint8_t sasl;          /* EHLO_SASL_ of the exchange that goes on */
   uint8_t sasl_step;     /* STEP_ of server_auth.c */
   uint8_t sasl_name_len;
-  char sasl_name[20];     /* the mechanism as the client spelt it */
   uint32_t identity_len;  /* of the name that was proved */
   uint32_t next_identity; /* of the one that is being proved, in the same place */
   uint32_t mails;         /* MAIL and its kin, whatever became of them (RFC 9422 4.1) */

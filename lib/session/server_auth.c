@@ -30,6 +30,12 @@ static char *identity(const ehlo_server *server)
   return (char *)server_part(server, server->identity_at);
 }
 
+/* The mechanism as the client spelt it, behind the identity. */
+static char *sasl_name(const ehlo_server *server)
+{
+  return identity(server) + server->identity_size;
+}
+
 /* Keeps the name that is being proved, if there is room for it. */
 static void keep_identity(ehlo_server *server, ehlo_span name)
 {
@@ -130,7 +136,7 @@ static void ask_verdict(ehlo_server *server, const ehlo_credentials *credentials
 static void ask_step(ehlo_server *server, const ehlo_span *response)
 {
   ehlo_event event = {.type = EHLO_EVENT_STEP, .as.step.mechanism = server->sasl};
-  event.as.step.name = span_of(server->sasl_name, server->sasl_name_len);
+  event.as.step.name = span_of(sasl_name(server), server->sasl_name_len);
   if (response != NULL) {
     event.as.step.has_response = 1;
     event.as.step.response = *response;
@@ -218,7 +224,7 @@ void ehlo_command_auth(ehlo_server *server, ehlo_span argument)
   server->sasl_step = STEP_FIRST;
   server->sasl_name_len = (uint8_t)name.len;
   server->next_identity = 0;
-  memcpy(server->sasl_name, name.ptr, name.len);
+  memcpy(sasl_name(server), name.ptr, name.len);
   if (initial.len > 0) {
     take_response(server, initial.len == 1 && initial.ptr[0] == '=' ? span_of("", 0) : initial);
   } else if (client_first) {

@@ -118,7 +118,7 @@ static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
   }
   server->identity_at = (uint32_t)at;
   server->identity_size = offers(config, EHLO_EXT_AUTH) ? EHLO_IDENTITY_SIZE : 0;
-  at += server->identity_size;
+  at += server->identity_size == 0 ? 0 : (size_t)server->identity_size + SASL_NAME_MAX;
   server->hello_at = (uint32_t)at;
   at += config->hello_size;
   at = (at + 15) / 16 * 16;
