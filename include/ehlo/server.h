@@ -176,6 +176,18 @@ typedef struct ehlo_server_config {
  * compiled. Returns EHLO_OK; EHLO_ERR_ARGUMENT for NULL or a size too small to hold a config of version 0.1. */
 EHLO_API int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size);
 
+/* What a server is for. */
+enum {
+  EHLO_PRESET_MX = 0,         /* takes mail for its own domains from anybody: as ehlo_server_config_init */
+  EHLO_PRESET_SUBMISSION = 1, /* takes mail from its own users (RFC 6409): AUTH by PLAIN and LOGIN under TLS, STARTTLS, DSN;
+                                 nothing but a login before the login */
+  EHLO_PRESET_LMTP = 2        /* takes mail for its own mailboxes from a server beside it (RFC 2033) */
+};
+
+/* The same with the defaults of such a server. Returns as ehlo_server_config_init; EHLO_ERR_ARGUMENT also for another
+ * number. */
+EHLO_API int ehlo_server_config_preset(ehlo_server_config *config, size_t struct_size, uint32_t preset);
+
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 typedef struct ehlo_server ehlo_server;

@@ -37,6 +37,26 @@ int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size)
   return EHLO_OK;
 }
 
+int ehlo_server_config_preset(ehlo_server_config *config, size_t struct_size, uint32_t preset)
+{
+  int result = preset > EHLO_PRESET_LMTP ? EHLO_ERR_ARGUMENT : ehlo_server_config_init(config, struct_size);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  if (preset == EHLO_PRESET_SUBMISSION) {
+    config->submission = 1;
+    config->require_auth = 1;
+    config->mechanisms = 1U << EHLO_SASL_PLAIN | 1U << EHLO_SASL_LOGIN;
+    config->offer[EHLO_EXT_AUTH] = 1;
+    config->offer[EHLO_EXT_STARTTLS] = 1;
+    config->offer[EHLO_EXT_DSN] = 1;
+  } else if (preset == EHLO_PRESET_LMTP) {
+    config->protocol = EHLO_PROTOCOL_LMTP;
+    config->offer[EHLO_EXT_DSN] = 1;
+  }
+  return EHLO_OK;
+}
+
 static ehlo_capabilities capabilities_of(const ehlo_server_config *config)
 {
   ehlo_capabilities set = 0;
