@@ -37,12 +37,11 @@ enum {
 typedef struct ehlo_credentials {
   size_t struct_size; /* sizeof(ehlo_credentials) */
   uint32_t mechanism; /* EHLO_SASL_ */
-  ehlo_span authzid;  /* whom to act as: PLAIN, EXTERNAL, and OAUTHBEARER, where it is spelt as a saslname; empty for
-                         whom  the rest proves (RFC 4422 3.4.1) */
-  ehlo_span authcid;  /* who is there: PLAIN, LOGIN, XOAUTH2 (its "user") */
-  ehlo_span secret;   /* the password, or for XOAUTH2 and OAUTHBEARER the bearer token */
-  ehlo_span host;     /* OAUTHBEARER: the server's name, if it is told */
-  uint32_t port;      /* OAUTHBEARER: and its port, 1 to 65535; 0 if it is not told */
+  ehlo_span authzid; /* whom to act as: PLAIN, EXTERNAL, OAUTHBEARER; empty for whom the rest proves (RFC 4422 3.4.1) */
+  ehlo_span authcid; /* who is there: PLAIN, LOGIN, XOAUTH2 (its "user") */
+  ehlo_span secret;  /* the password, or for XOAUTH2 and OAUTHBEARER the bearer token */
+  ehlo_span host;    /* OAUTHBEARER: the server's name, if it is told */
+  uint32_t port;     /* OAUTHBEARER: and its port, 1 to 65535; 0 if it is not told */
 } ehlo_credentials;
 
 /* The name of a mechanism as EHLO lists it ("SCRAM-SHA-256"). Static. "?" for a number that is none, and for OTHER. */
@@ -56,16 +55,19 @@ EHLO_API int ehlo_sasl_is_name(ehlo_span name);
 
 /* The one message of a client, and what may stand in it:
  *
- *   PLAIN        [authzid] NUL authcid NUL secret (RFC 4616 2): well-formed UTF-8 without NUL; authcid and secret are
- * not empty. The RFC asks for 255 octets of each and sets no upper limit, so there is none here but that of the line
- * (RFC 4954 4). Nothing is prepared (SASLprep): that is the host's before it compares. EXTERNAL     the authzid, or
- * nothing (RFC 4422 A.1): well-formed UTF-8 without NUL XOAUTH2      "user=" authcid ^A "auth=Bearer " secret ^A ^A
- *   OAUTHBEARER  "n," ["a=" authzid] "," ^A, pairs of a key and its value, ^A (RFC 7628 3.1). Those with the keys
- * "auth", which must be there, "host" and "port" may come in any order, and no more than once; pairs with other keys
- * are left out. "y" is read as "n" is; there is no channel binding ("p="). A message with an empty "auth", which asks
- * where to get a token (RFC 7628 4.3), and the single ^A, which answers an error, hold no credentials: EHLO_ERR_SYNTAX.
- * The authzid stays as it is spelt, both ways: a comma in it is "=2C" and an equals sign "=3D" (RFC 5801 4), and
- * neither stands in it as such.
+ * PLAIN: [authzid] NUL authcid NUL secret (RFC 4616 2), well-formed UTF-8 without NUL; authcid and secret are not
+ * empty. The RFC asks for 255 octets of each and sets no upper limit, so there is none here but that of the line (RFC
+ * 4954 4). Nothing is prepared (SASLprep): the host does that before it compares.
+ *
+ * EXTERNAL: the authzid, or nothing (RFC 4422 A.1), well-formed UTF-8 without NUL.
+ *
+ * XOAUTH2: "user=" authcid ^A "auth=Bearer " secret ^A ^A.
+ *
+ * OAUTHBEARER: "n," ["a=" authzid] "," ^A, keys with their values, ^A (RFC 7628 3.1). The keys "auth", which must be
+ * there, "host" and "port" come in any order and no more than once; others are left out. "y" is read as "n" is; there
+ * is no channel binding ("p="). The authzid stays as it is spelt, both ways: a comma in it is "=2C", an equals sign
+ * "=3D" (RFC 5801 4), and neither stands there as itself. An empty "auth", which asks where to get a token (RFC
+ * 7628 4.3), and a single ^A, which answers an error, are no credentials: EHLO_ERR_SYNTAX.
  *
  * In the last two, names are well-formed UTF-8 without control characters and not empty, the secret is a b64token (RFC
  * 6750 2.1), "Bearer" has any case, more than one space may follow it, and the host is of printable ASCII. */
