@@ -347,10 +347,10 @@ typedef struct ehlo_event_burl {
   uint64_t octets;     /* of content by BDAT so far */
 } ehlo_event_burl;
 
-/* XCLIENT asks whether this peer may say who the client is (Postfix, XCLIENT_README); silence is 220. Answers: 220,
+/* XCLIENT asks whether this peer may say who the client is (Postfix, XCLIENT_README); silence is 550. Answers: 220,
  * 4yz, 5yz. Behind 220 the session is as behind the greeting, which the 220 is: everything that was said before is
  * forgotten, a login too (for the attribute LOGIN call ehlo_server_authorize in the next HELLO). XFORWARD asks whether
- * to note what it says, for logs; silence is 250. Answers: 250, 4yz, 5yz. */
+ * to note what it says, for logs; silence is 550. Answers: 250, 4yz, 5yz. */
 typedef struct ehlo_event_peer {
   ehlo_span attributes; /* for ehlo_attribute_next; all of them are on offer and well-formed */
 } ehlo_event_peer;

@@ -630,10 +630,10 @@ uint32_t ehlo_server_hello_verb(const ehlo_server *server)
 /* RFC 5321 4.4, RFC 3848, RFC 6531 4.3: by protocol, SMTPUTF8, TLS and AUTH. */
 ehlo_span ehlo_server_transmission_type(const ehlo_server *server)
 {
-  static const char *const types[4][4] = {{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
-                                          {"LMTP", "LMTPS", "LMTPA", "LMTPSA"},
-                                          {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
-                                          {"UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA", "UTF8LMTPSA"}};
+  static const char types[4][4][12] = {{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
+                                       {"LMTP", "LMTPS", "LMTPA", "LMTPSA"},
+                                       {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+                                       {"UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA", "UTF8LMTPSA"}};
   if (server == NULL || server->hello_verb == EHLO_VERB_NONE) {
     return span_of("", 0);
   }
