@@ -106,7 +106,9 @@ typedef struct ehlo_server_config {
   uint32_t protocol;  /* EHLO_PROTOCOL_ */
 
   /* Which extensions and optional verbs are offered: 1 at [EHLO_EXT_...]. By default PIPELINING, SIZE, 8BITMIME,
-   * ENHANCEDSTATUSCODES, SMTPUTF8 and HELP. LMTP demands the first and the fourth, SMTPUTF8 demands 8BITMIME. */
+   * ENHANCEDSTATUSCODES, SMTPUTF8, HELP and CHUNKING. LMTP demands the first and the fourth, SMTPUTF8 and BURL demand
+   * 8BITMIME, BINARYMIME demands CHUNKING. STARTTLS, REQUIRETLS and AUTH are listed where TLS and `mechanisms` let
+   * them: offer them, and they show when they can be had. */
   uint8_t offer[EHLO_EXT_ROOM];
 
   /* Limits. Each default is above; 0 is legal only where it is said. */
