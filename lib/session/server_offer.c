@@ -222,12 +222,14 @@ static void write_mechanisms(const ehlo_server *server, struct writer *writer)
   }
 }
 
+/* Limits have 1 to 6 digits (RFC 9422 4): of more the most that can be said is told, for one limit at least there must
+ * be, and that of recipients always is (RFC 9422 3). */
 static void write_limit(struct writer *writer, const char *name, uint32_t limit)
 {
-  if (limit > 0 && limit <= 999999) { /* limits have 1 to 6 digits (RFC 9422 4) */
+  if (limit > 0) {
     write_octet(writer, ' ');
     write_string(writer, name);
-    write_number(writer, limit, 1);
+    write_number(writer, limit <= 999999 ? limit : 999999, 1);
   }
 }
 
