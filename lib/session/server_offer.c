@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-/* The longest text of a config: with a keyword before it, it fits a line of a reply. */
-enum { TEXT_MAX = 400 };
+/* The longest text of a config: with a keyword before it, or all mechanisms that the library knows, it fits a line of a
+ * reply. */
+enum { TEXT_MAX = 384 };
 
 /* What Postfix knows: XCLIENT_README, XFORWARD_README. */
 static const char xclient_names[] = "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT";
@@ -140,6 +141,9 @@ static int are_own_lines(ehlo_span text)
 {
   ehlo_span line;
   unsigned count = 0;
+  if (text.len > 0 && text.ptr[text.len - 1] == '\n') {
+    return 0;
+  }
   while (next_line(&text, &line)) {
     if (!is_own_line(line) || ++count > OWN_KEYWORDS_MAX) {
       return 0;
@@ -222,12 +226,14 @@ static void write_mechanisms(const ehlo_server *server, struct writer *writer)
   }
 }
 
+/* Limits have 1 to 6 digits (RFC 9422 4): of more the most that can be said is told, for one limit at least there must
+ * be, and that of recipients always is (RFC 9422 3). */
 static void write_limit(struct writer *writer, const char *name, uint32_t limit)
 {
-  if (limit > 0 && limit <= 999999) { /* limits have 1 to 6 digits (RFC 9422 4) */
+  if (limit > 0) {
     write_octet(writer, ' ');
     write_string(writer, name);
-    write_number(writer, limit, 1);
+    write_number(writer, limit <= 999999 ? limit : 999999, 1);
   }
 }
 
