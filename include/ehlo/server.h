@@ -181,8 +181,8 @@ EHLO_API int ehlo_server_config_init(ehlo_server_config *config, size_t struct_s
 /* What a server is for. */
 enum {
   EHLO_PRESET_MX = 0,         /* takes mail for its own domains from anybody: as ehlo_server_config_init */
-  EHLO_PRESET_SUBMISSION = 1, /* takes mail from its own users (RFC 6409): AUTH by PLAIN and LOGIN under TLS, STARTTLS, DSN;
-                                 nothing but a login before the login */
+  EHLO_PRESET_SUBMISSION = 1, /* takes mail from its own users (RFC 6409): AUTH by PLAIN and LOGIN under TLS, STARTTLS,
+                                 DSN; nothing but a login before the login */
   EHLO_PRESET_LMTP = 2        /* takes mail for its own mailboxes from a server beside it (RFC 2033) */
 };
 
