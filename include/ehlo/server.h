@@ -123,8 +123,10 @@ typedef struct ehlo_server_config {
   uint32_t content_timeout;  /* seconds; 0: none */
   uint64_t max_message_size; /* octets of content after un-stuffing, what SIZE says; 0: no limit */
 
-  /* What extensions tell of themselves in the EHLO answer. */
-  uint32_t mechanisms;        /* AUTH: bits 1 << EHLO_SASL_ */
+  /* What extensions tell of themselves in the EHLO answer. Texts have at most 384 octets, `own_keywords` 3,072 and 100
+   * lines of at most 384. */
+  uint32_t mechanisms; /* AUTH: bits 1 << EHLO_SASL_; those that show a secret and the -PLUS are for TLS, EXTERNAL for
+                          TLS with a client that was verified */
   ehlo_span other_mechanisms; /* AUTH: the names of others, a space between; the host makes and reads all they say */
   uint32_t max_transactions;  /* MAILs of a session, refused ones too; then 452. LIMITS: MAILMAX. 0: no limit */
   uint32_t max_rcpt_domains;  /* LIMITS: RCPTDOMAINMAX. 0: none. The host's to hold: the library keeps no addresses */

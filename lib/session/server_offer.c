@@ -171,13 +171,22 @@ int ehlo_config_texts_are_legal(const ehlo_server_config *config)
 
 /* ---- which, and when ---- */
 
+/* Can the mechanism be used as things are? */
+static int is_usable(const ehlo_server *server, uint32_t mechanism)
+{
+  switch (mechanism) {
+  case EHLO_SASL_EXTERNAL: return server->tls_verified; /* nobody else says who the client is (RFC 4422 A) */
+  case EHLO_SASL_SCRAM_SHA_1_PLUS:
+  case EHLO_SASL_SCRAM_SHA_256_PLUS: return server->tls; /* there is no other channel to bind to (RFC 5802 6) */
+  default: return !ehlo_sasl_in_clear(mechanism) || server->tls || server->allow_plaintext_auth;
+  }
+}
+
 uint32_t ehlo_server_mechanisms(const ehlo_server *server)
 {
   uint32_t set = server->mechanisms;
   for (uint32_t mechanism = 0; mechanism < EHLO_SASL_COUNT; mechanism++) {
-    if (ehlo_sasl_in_clear(mechanism) && !server->tls && !server->allow_plaintext_auth) {
-      set &= ~(1U << mechanism);
-    }
+    set &= is_usable(server, mechanism) ? UINT32_MAX : ~(1U << mechanism);
   }
   return set;
 }
