@@ -154,6 +154,20 @@ EHLO_API int ehlo_parameter_next(ehlo_span *rest, uint32_t flags, ehlo_parameter
  * UINT64_MAX. */
 EHLO_API int ehlo_parse_number(ehlo_span text, size_t max_digits, uint64_t *number);
 
+/* ---- attributes of XCLIENT and XFORWARD (Postfix) ------------------------------------------------------------- */
+
+/* NAME=value: who the client of a proxy is. */
+typedef struct ehlo_attribute {
+  ehlo_span name;  /* "ADDR", in any case: letters, digits, "-", "_" */
+  ehlo_span value; /* xtext, not empty: ehlo_xtext_decode tells what it means. "[UNAVAILABLE]" and "[TEMPUNAVAIL]" are
+                      words of their own */
+} ehlo_attribute;
+
+/* Takes the next attribute from the front of *rest, a list with one space between its members and none around it.
+ * Returns 1, with *attribute set and *rest moved on; 0 when *rest is empty; EHLO_ERR_SYNTAX, with *rest as it was. What
+ * names there are, and whether one may stand twice, is the caller's concern. */
+EHLO_API int ehlo_attribute_next(ehlo_span *rest, ehlo_attribute *attribute);
+
 /* ---- replies (RFC 5321 4.2; RFC 2034; RFC 3463) --------------------------------------------------------------- */
 
 typedef struct ehlo_reply_line {
