@@ -360,8 +360,9 @@ static void keywords_are_registered(void **state)
   }
   assert_string_equal(ehlo_extension_keyword(EHLO_EXT_COUNT), "?");
 
-  static const char *const verbs[] = {"HELO", "EHLO", "LHLO", "MAIL", "SEND", "SOML", "SAML", "RCPT", "DATA",
-                                      "RSET", "VRFY", "EXPN", "HELP", "NOOP", "QUIT", "TURN", "BDAT", "STARTTLS"};
+  static const char *const verbs[] = {"HELO", "EHLO",     "LHLO", "MAIL", "SEND", "SOML", "SAML",    "RCPT",
+                                      "DATA", "RSET",     "VRFY", "EXPN", "HELP", "NOOP", "QUIT",    "TURN",
+                                      "BDAT", "STARTTLS", "AUTH", "ETRN", "ATRN", "BURL", "XCLIENT", "XFORWARD"};
   assert_int_equal(EHLO_VERB_COUNT - EHLO_VERB_HELO, sizeof verbs / sizeof *verbs);
   for (uint32_t i = EHLO_VERB_HELO; i < EHLO_VERB_COUNT; i++) {
     assert_string_equal(ehlo_verb_name(i), verbs[i - EHLO_VERB_HELO]); /* P-CMD-17 */
@@ -515,16 +516,19 @@ static void replies_that_a_host_can_give(void **state)
   }
 }
 
-/* RFC 5321 4.2.2 and 4.2.3, RFC 7504, RFC 821 4.2.2; 454 and 530 of RFC 3207 4. */
-static const uint32_t listed_codes[] = {211, 214, 220, 221, 250, 251, 252, 354, 421, 450, 451, 452, 454, 455,
-                                        500, 501, 502, 503, 504, 521, 530, 550, 551, 552, 553, 554, 555, 556};
+/* RFC 5321 4.2.2 and 4.2.3, RFC 7504, RFC 821 4.2.2; 454 and 530 of RFC 3207 4; 235, 432, 534, 535 and 538 of RFC 4954
+ * 6, 523 and 525 of RFC 5248 2.4, 253, 458 and 459 of RFC 1985 5.1, 453 of RFC 2645 7. */
+static const uint32_t listed_codes[] = {211, 214, 220, 221, 235, 250, 251, 252, 253, 354, 421, 432, 450,
+                                        451, 452, 453, 454, 455, 458, 459, 500, 501, 502, 503, 504, 521,
+                                        523, 525, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 556};
 
 static void default_replies(void **state)
 {
   (void)state;
   /* RFC 3463 3 and the registry of RFC 5248: what may stand as a default. */
-  static const char *const details[] = {"0.0", "1.0", "1.1", "1.3", "1.5", "1.6", "1.7", "1.10", "2.0", "3.0", "3.1",
-                                        "3.2", "3.4", "4.2", "5.0", "5.1", "5.2", "5.3", "5.4",  "6.0", "6.7", "7.0"};
+  static const char *const details[] = {"0.0", "1.0", "1.1", "1.3", "1.5",  "1.6",  "1.7",  "1.10", "2.0", "3.0",
+                                        "3.1", "3.2", "3.4", "4.2", "5.0",  "5.1",  "5.2",  "5.3",  "5.4", "6.0",
+                                        "6.7", "7.0", "7.8", "7.9", "7.10", "7.11", "7.12", "7.13"};
   size_t found = 0;
   for (uint32_t code = 0; code < 1000; code++) {
     ehlo_enhanced enhanced;

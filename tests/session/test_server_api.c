@@ -392,7 +392,7 @@ static void names_are_there_for_every_number(void **state)
   for (uint32_t i = 1; i < 19; i++) {
     assert_string_not_equal(ehlo_event_name(i), "?");
   }
-  for (uint32_t i = 1; i < 24; i++) {
+  for (uint32_t i = 1; i < 26; i++) {
     assert_string_not_equal(ehlo_violation_name(i), "?");
   }
   for (uint32_t i = 1; i < 13; i++) {
@@ -403,7 +403,7 @@ static void names_are_there_for_every_number(void **state)
   assert_string_equal(ehlo_event_name(0), "?");
   assert_string_equal(ehlo_event_name(20), "?");
   assert_string_equal(ehlo_violation_name(0), "?");
-  assert_string_equal(ehlo_violation_name(25), "?");
+  assert_string_equal(ehlo_violation_name(26), "?");
   assert_string_equal(ehlo_end_name(0), "?");
   assert_string_equal(ehlo_end_name(UINT32_MAX), "?");
 }
