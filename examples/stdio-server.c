@@ -133,8 +133,8 @@ static void trace_event(struct host *host, const ehlo_event *event)
   fprintf(stderr, "        %s", ehlo_event_name(event->type));
   switch (event->type) {
   case EHLO_EVENT_HELLO: trace_path("from", as->hello.domain.raw, as->hello.text); break;
-  case EHLO_EVENT_MAIL: trace_path("from", as->mail.path.raw, as->mail.parameters); break;
-  case EHLO_EVENT_RCPT: trace_path("to", as->rcpt.path.raw, as->rcpt.parameters); break;
+  case EHLO_EVENT_MAIL: trace_path("from", as->mail.path.raw, as->mail.raw); break;
+  case EHLO_EVENT_RCPT: trace_path("to", as->rcpt.path.raw, as->rcpt.raw); break;
   case EHLO_EVENT_BODY: fprintf(stderr, " %llu octets so far", (unsigned long long)as->body.octets); break;
   case EHLO_EVENT_MESSAGE: fprintf(stderr, " %llu octets", (unsigned long long)as->message.octets); break;
   case EHLO_EVENT_RESULT: fprintf(stderr, " for recipient %u", (unsigned)as->result.ordinal + 1); break;

@@ -545,13 +545,13 @@ static void log_ask(struct play *play, const ehlo_event *event)
   case EHLO_EVENT_HELLO: put(log, event->as.hello.domain.raw); break;
   case EHLO_EVENT_MAIL:
     put_line(log, ehlo_verb_name(event->as.mail.verb), event->as.mail.path.raw);
-    put(log, event->as.mail.parameters);
+    put(log, event->as.mail.raw);
     break;
   case EHLO_EVENT_RCPT:
     REQUIRE(play->open);
     REQUIRE(event->as.rcpt.path.kind != EHLO_PATH_NULL);
     put(log, event->as.rcpt.path.mailbox);
-    put(log, event->as.rcpt.parameters);
+    put(log, event->as.rcpt.raw);
     break;
   case EHLO_EVENT_DATA: REQUIRE(play->open && event->as.data.recipients == play->recipients); break;
   case EHLO_EVENT_MESSAGE:

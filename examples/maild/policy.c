@@ -142,7 +142,7 @@ static int on_mail(struct session *session, ehlo_server *server, const ehlo_even
   memcpy(envelope + 1, mail->path.raw.ptr, mail->path.raw.len);
   envelope->sender = (ehlo_span){(char *)(envelope + 1), mail->path.raw.len};
   envelope->sender_mailbox_len = (uint32_t)mail->path.mailbox.len;
-  envelope->utf8 = mail->smtputf8 != 0;
+  envelope->utf8 = mail->parameters.smtputf8 != 0;
   envelope->message.fd = -1;
   delivery_id(envelope->message.id);
   session->envelope = envelope;

@@ -154,6 +154,10 @@ EHLO_API int ehlo_parameter_next(ehlo_span *rest, uint32_t flags, ehlo_parameter
  * UINT64_MAX. */
 EHLO_API int ehlo_parse_number(ehlo_span text, size_t max_digits, uint64_t *number);
 
+/* Reads the argument of BURL: an absolute URI of printable ASCII, and perhaps " LAST" (RFC 4468 3.5, RFC 3986 4.3).
+ * Returns EHLO_OK, EHLO_ERR_SYNTAX, EHLO_ERR_ARGUMENT; after an error *url is empty. */
+EHLO_API int ehlo_parse_burl(ehlo_span argument, ehlo_span *url, uint32_t *last);
+
 /* ---- attributes of XCLIENT and XFORWARD (Postfix) ------------------------------------------------------------- */
 
 /* NAME=value: who the client of a proxy is. */

@@ -31,15 +31,17 @@ enum {
   EHLO_SASL_COUNT = 11
 };
 
-/* Who somebody says to be, and what is to prove it. */
+/* Who somebody says to be, and what is to prove it. Spans are borrowed: ehlo_sasl_decode points them into the message,
+ * and ehlo_sasl_encode reads them while it is called. No secret is copied anywhere but to the buffer of the caller, who
+ * is to wipe that and the message. */
 typedef struct ehlo_credentials {
   size_t struct_size; /* sizeof(ehlo_credentials) */
   uint32_t mechanism; /* EHLO_SASL_ */
-  ehlo_span authzid;  /* whom to act as; empty for the same as authcid (RFC 4422 3.4.1) */
-  ehlo_span authcid;  /* who is there: PLAIN, LOGIN, XOAUTH2 (its "user"), and what OAUTHBEARER has before its "auth" */
-  ehlo_span secret;   /* the password, or for XOAUTH2 and OAUTHBEARER the bearer token */
-  ehlo_span host;     /* OAUTHBEARER: the server's name, if it is told */
-  uint32_t port;      /* OAUTHBEARER: and its port; 0 if it is not told */
+  ehlo_span authzid; /* whom to act as: PLAIN, EXTERNAL, OAUTHBEARER; empty for whom the rest proves (RFC 4422 3.4.1) */
+  ehlo_span authcid; /* who is there: PLAIN, LOGIN, XOAUTH2 (its "user") */
+  ehlo_span secret;  /* the password, or for XOAUTH2 and OAUTHBEARER the bearer token */
+  ehlo_span host;    /* OAUTHBEARER: the server's name, if it is told */
+  uint32_t port;     /* OAUTHBEARER: and its port, 1 to 65535; 0 if it is not told */
 } ehlo_credentials;
 
 /* The name of a mechanism as EHLO lists it ("SCRAM-SHA-256"). Static. "?" for a number that is none, and for OTHER. */
@@ -51,14 +53,36 @@ EHLO_API uint32_t ehlo_sasl_find(ehlo_span name);
 /* sasl-mech = 1*20mech-char; mech-char = A-Z 0-9 "-" "_" (RFC 4422 3.1), here in any case. 1 or 0. */
 EHLO_API int ehlo_sasl_is_name(ehlo_span name);
 
-/* Reads the one message of a client by PLAIN, EXTERNAL, XOAUTH2 or OAUTHBEARER, decoded from base64 already. Spans of
- * *into lie in `message`. Returns EHLO_OK; EHLO_ERR_SYNTAX for what is outside its grammar; EHLO_ERR_ARGUMENT for NULL
- * or another mechanism. */
+/* The one message of a client, and what may stand in it:
+ *
+ * PLAIN: [authzid] NUL authcid NUL secret (RFC 4616 2), well-formed UTF-8 without NUL; authcid and secret are not
+ * empty. The RFC asks for 255 octets of each and sets no upper limit, so there is none here but that of the line (RFC
+ * 4954 4). Nothing is prepared (SASLprep): the host does that before it compares.
+ *
+ * EXTERNAL: the authzid, or nothing (RFC 4422 A.1), well-formed UTF-8 without NUL.
+ *
+ * XOAUTH2: "user=" authcid ^A "auth=Bearer " secret ^A ^A.
+ *
+ * OAUTHBEARER: "n," ["a=" authzid] "," ^A, keys with their values, ^A (RFC 7628 3.1). The keys "auth", which must be
+ * there, "host" and "port" come in any order and no more than once; others are left out. "y" is read as "n" is; there
+ * is no channel binding ("p="). The authzid stays as it is spelt, both ways: a comma in it is "=2C", an equals sign
+ * "=3D" (RFC 5801 4), and neither stands there as itself. An empty "auth", which asks where to get a token (RFC
+ * 7628 4.3), and a single ^A, which answers an error, are no credentials: EHLO_ERR_SYNTAX.
+ *
+ * In the last two, names are well-formed UTF-8 without control characters and not empty, the secret is a b64token (RFC
+ * 6750 2.1), "Bearer" has any case, more than one space may follow it, and the host is of printable ASCII. */
+
+/* Reads that message, decoded from base64 already. Of *into, struct_size is set by the caller; fields that the
+ * mechanism does not have come out empty. Returns EHLO_OK; EHLO_ERR_SYNTAX, with all empty but struct_size, for what is
+ * outside the grammar; EHLO_ERR_ARGUMENT, with nothing changed, for NULL, a struct_size too small, or another
+ * mechanism. */
 EHLO_API int ehlo_sasl_decode(uint32_t mechanism, ehlo_span message, ehlo_credentials *into);
 
-/* Makes that message, not in base64 yet. Returns EHLO_OK; EHLO_ERR_BUFFER with the length that is needed in *length;
- * EHLO_ERR_TEXT for a field that cannot stand in it (NUL, ill-formed UTF-8, control characters in OAuth);
- * EHLO_ERR_ARGUMENT for NULL, another mechanism, or a field that it needs and is empty. */
+/* Makes that message, not in base64 yet. Fields that the mechanism does not have are not looked at. What it makes is
+ * read by ehlo_sasl_decode as the same. Returns EHLO_OK; EHLO_ERR_BUFFER with the length that is needed in *length;
+ * EHLO_ERR_TEXT for a field that cannot stand in it (NUL, ill-formed UTF-8, control characters in OAuth, a token that
+ * is none); EHLO_ERR_ARGUMENT for NULL, a struct_size too small, another mechanism, an authcid or secret that it needs
+ * and that is empty, or a port above 65535. */
 EHLO_API int ehlo_sasl_encode(const ehlo_credentials *credentials, char *buffer, size_t size, size_t *length);
 
 #if !defined(EHLO_BINDING) && defined(__cplusplus)

@@ -33,7 +33,10 @@
  *     MAIL, RCPT ..., DATA                            the transaction
  *     BODY ..., then MESSAGE, or in LMTP RESULT ...   its content and verdict
  *     END                                             once for each MAIL that was accepted
- *     VRFY, EXPN, HELP, TURN, STARTTLS, UNKNOWN       commands that ask the host
+ *     AUTH, STEP                                      the exchange of AUTH
+ *     BURL                                            content that the host is to fetch
+ *     VRFY, EXPN, HELP, TURN, STARTTLS, UNKNOWN,      commands that ask the host
+ *     ETRN, ATRN, XCLIENT, XFORWARD
  *     REPLY                                           for every reply, in the order of the wire
  *     VIOLATION                                       for every breach of the protocol, before its reply
  *     CANCEL                                          for each deferred ticket that became pointless
@@ -48,6 +51,8 @@
 
 #include "base.h"
 #include "grammar.h"
+#include "parameters.h"
+#include "sasl.h"
 
 #if !defined(EHLO_BINDING) && defined(__cplusplus)
 extern "C" {
@@ -85,7 +90,9 @@ enum {
   /* Seconds that the peer may take for its next command, or for more content (RFC 5321 4.5.3.2.7: at least 5 minutes).
    */
   EHLO_DEFAULT_COMMAND_TIMEOUT = 300,
-  EHLO_DEFAULT_CONTENT_TIMEOUT = 300
+  EHLO_DEFAULT_CONTENT_TIMEOUT = 300,
+  /* Where AUTH is offered: octets of the name that ehlo_server_identity can tell. RFC 4616 2 asks for 255. */
+  EHLO_IDENTITY_SIZE = 255
 };
 
 /* ---- config ------------------------------------------------------------------------------------------------------ */
@@ -114,10 +121,35 @@ typedef struct ehlo_server_config {
   uint32_t content_timeout;  /* seconds; 0: none */
   uint64_t max_message_size; /* octets of content after un-stuffing, what SIZE says; 0: no limit */
 
+  /* What extensions tell of themselves in the EHLO answer. */
+  uint32_t mechanisms;        /* AUTH: bits 1 << EHLO_SASL_ */
+  ehlo_span other_mechanisms; /* AUTH: the names of others, a space between; the host makes and reads all they say */
+  uint32_t max_transactions;  /* MAILs of a session, refused ones too; then 452. LIMITS: MAILMAX. 0: no limit */
+  uint32_t max_rcpt_domains;  /* LIMITS: RCPTDOMAINMAX. 0: none. The host's to hold: the library keeps no addresses */
+  uint32_t deliver_by_min;    /* DELIVERBY: seconds; BY with R and less gets 555. 0: none (RFC 2852 3) */
+  uint32_t hold_max;          /* FUTURERELEASE: seconds, 1 to 999,999,999; more gets 501 (RFC 4865 3) */
+  int64_t hold_max_time;      /* FUTURERELEASE: seconds since 1970-01-01 00:00 UTC; later gets 501 */
+  ehlo_span priority_policy;  /* MT-PRIORITY: the name of the policy, or empty (RFC 6710 7) */
+  ehlo_span solicit;          /* NO-SOLICITING: keywords, a comma between, or empty (RFC 3865 2.2) */
+  ehlo_span burl;             /* BURL: "imap", "imap://server", a space between, or empty (RFC 4468 3.5) */
+  ehlo_span xclient;          /* XCLIENT: attribute names, a space between; empty for all that Postfix knows */
+  ehlo_span xforward;         /* XFORWARD: the same */
+
+  /* The host's own. Names have letters, digits and hyphens, and are none that the library knows. */
+  ehlo_span own_keywords;        /* lines of the EHLO answer, keyword and parameters, an LF between each two */
+  ehlo_span own_verbs;           /* a space between; come as UNKNOWN, without a VIOLATION */
+  ehlo_span own_mail_parameters; /* a space between; let through, the host finds them in `raw` */
+  ehlo_span own_rcpt_parameters;
+
   /* Options. */
-  uint8_t expn_252;    /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
-  uint8_t require_tls; /* 530 to everything but NOOP, EHLO, STARTTLS and QUIT until TLS is there (RFC 3207 4). Not for
-                          servers that an MX names */
+  uint8_t submission;   /* this is a submission server (RFC 6409): addresses need full domains (554), FUTURERELEASE and
+                           BURL  may be offered, ETRN and ATRN may not */
+  uint8_t require_auth; /* 530 to all but AUTH, EHLO, HELO, NOOP, RSET, QUIT and STARTTLS until somebody is logged in or
+                           ehlo_server_authorize was called (RFC 4954 6) */
+  uint8_t odmr;         /* on-demand relay, port 366: 502 to what is not AUTH or ATRN, nor one of those (RFC 2645 5) */
+  uint8_t expn_252;     /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
+  uint8_t require_tls;  /* 530 to everything but NOOP, EHLO, STARTTLS and QUIT until TLS is there (RFC 3207 4). Not for
+                           servers that an MX names */
   uint8_t pass_parameters; /* unknown parameters of MAIL and RCPT reach the host in place of 555 */
   /* Leniencies, 0 by default. Each use of one is still a VIOLATION event. */
   uint8_t allow_bare_newline; /* pass bare CR and LF of content through unchanged, never as line endings, in place of
@@ -132,6 +164,9 @@ typedef struct ehlo_server_config {
   uint8_t allow_any_hello; /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
                                    logs and trace fields as it came */
 
+  uint8_t allow_plaintext_auth; /* mechanisms of AUTH that show the secret are offered without TLS too. Danger: whoever
+                                   listens has the password (RFC 4954 4) */
+
   /* The library's own: what ehlo_server_config_init found out about the processor. Asking is slow on virtual machines;
    * a config serves many sessions. */
   uint8_t processor;
@@ -140,6 +175,18 @@ typedef struct ehlo_server_config {
 /* Fills a config with the defaults of a good public server. `struct_size` is sizeof(ehlo_server_config) as the host was
  * compiled. Returns EHLO_OK; EHLO_ERR_ARGUMENT for NULL or a size too small to hold a config of version 0.1. */
 EHLO_API int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size);
+
+/* What a server is for. */
+enum {
+  EHLO_PRESET_MX = 0,         /* takes mail for its own domains from anybody: as ehlo_server_config_init */
+  EHLO_PRESET_SUBMISSION = 1, /* takes mail from its own users (RFC 6409): AUTH by PLAIN and LOGIN under TLS, STARTTLS, DSN;
+                                 nothing but a login before the login */
+  EHLO_PRESET_LMTP = 2        /* takes mail for its own mailboxes from a server beside it (RFC 2033) */
+};
+
+/* The same with the defaults of such a server. Returns as ehlo_server_config_init; EHLO_ERR_ARGUMENT also for another
+ * number. */
+EHLO_API int ehlo_server_config_preset(ehlo_server_config *config, size_t struct_size, uint32_t preset);
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
@@ -164,7 +211,14 @@ enum {
   EHLO_EVENT_REPLY = 16,
   EHLO_EVENT_VIOLATION = 17,
   EHLO_EVENT_CANCEL = 18,
-  EHLO_EVENT_STARTTLS = 19
+  EHLO_EVENT_STARTTLS = 19,
+  EHLO_EVENT_AUTH = 20,
+  EHLO_EVENT_STEP = 21,
+  EHLO_EVENT_ETRN = 22,
+  EHLO_EVENT_ATRN = 23,
+  EHLO_EVENT_BURL = 24,
+  EHLO_EVENT_XCLIENT = 25,
+  EHLO_EVENT_XFORWARD = 26
 };
 
 /* COMMAND: a command line has arrived, before anything is made of it. Does not ask. */
@@ -181,22 +235,22 @@ typedef struct ehlo_event_hello {
   ehlo_span text;     /* what an old client put behind a literal (RFC 5321 4.1.1.1); mostly empty */
 } ehlo_event_hello;
 
-/* MAIL asks whether to open a transaction; silence is 250. Answers: 25z, 4yz, 5yz. */
+/* MAIL asks whether to open a transaction; silence is 250. Answers: 25z, 4yz, 5yz; with TRANSID also 355 and a text
+ * that begins with the octets that are here already: the transaction of before goes on, with its recipients, RCPT gets
+ * 503, and BODY brings what follows (RFC 1845 3; `recipients` of this session are 0 then). */
 typedef struct ehlo_event_mail {
-  uint32_t verb;  /* EHLO_VERB_MAIL, SEND, SOML or SAML */
-  ehlo_path path; /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */
-  uint32_t has_size;
-  uint32_t body;        /* EHLO_BODY_ */
-  uint32_t smtputf8;    /* 1 if the parameter SMTPUTF8 was given */
-  uint64_t size;        /* SIZE=, if has_size */
-  ehlo_span parameters; /* all of them as they are spelt, for ehlo_parameter_next */
+  uint32_t verb;                   /* EHLO_VERB_MAIL, SEND, SOML or SAML */
+  ehlo_path path;                  /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */
+  ehlo_mail_parameters parameters; /* `others` is empty: what the library does not know stands in `raw` alone */
+  ehlo_span raw;                   /* all parameters as they are spelt, for ehlo_parameter_next */
 } ehlo_event_mail;
 
 /* RCPT asks whether to take a recipient; silence is 451. Answers: 25z, 4yz, 5yz. Recipients are counted in the order of
  * their commands: the k-th that is accepted is `ordinal` k, from 0, in REPLY and RESULT. */
 typedef struct ehlo_event_rcpt {
-  ehlo_path path; /* the forward-path; EHLO_PATH_MAILBOX or EHLO_PATH_POSTMASTER */
-  ehlo_span parameters;
+  ehlo_path path;                  /* the forward-path; EHLO_PATH_MAILBOX or EHLO_PATH_POSTMASTER */
+  ehlo_rcpt_parameters parameters; /* as in MAIL */
+  ehlo_span raw;
 } ehlo_event_rcpt;
 
 /* DATA asks whether the content may come; silence is 354. Answers: 354, 4yz, 5yz. After a refusal the transaction is as
@@ -253,6 +307,54 @@ typedef struct ehlo_event_unknown {
   ehlo_span argument;
 } ehlo_event_unknown;
 
+/* AUTH asks whether credentials that are complete are good (PLAIN, LOGIN, EXTERNAL, XOAUTH2, OAUTHBEARER); silence is
+ * 454. Answers: 235, 4yz, 5yz: 535 where they are not. For the two of OAuth ehlo_server_challenge tells the client what
+ * is wrong; its next response comes as STEP. The spans die with the handler, and their octets are wiped. */
+typedef ehlo_credentials ehlo_event_auth;
+
+/* STEP asks what to say to a response by a mechanism that is the host's to know; silence is 454. Answers: 235, 4yz,
+ * 5yz, or a challenge (ehlo_server_challenge), behind which the next response comes as STEP again. The exchange is over
+ * with the REPLY of AUTH that is not 334: the verdict, or 5yz because the client cancelled it or said what is no
+ * response. Mechanisms that negotiate a security layer cannot be had. */
+typedef struct ehlo_event_step {
+  uint32_t mechanism;    /* EHLO_SASL_ */
+  uint32_t has_response; /* 0 where AUTH came without an initial one: the host speaks first */
+  ehlo_span name;        /* the mechanism as it is spelt */
+  ehlo_span response;    /* decoded; wiped behind the handler */
+} ehlo_event_step;
+
+/* ETRN asks to send what is queued for a node, over another connection (RFC 1985); silence is 458. Answers: 25z (250
+ * started, 251 nothing there, 252 some pending, 253 so many pending), 4yz (458, 459), 5yz. Answer before the queue is
+ * run, not behind it (5.1). */
+typedef struct ehlo_event_etrn {
+  uint32_t option; /* '@': the domain and all below it; '#': a queue; 0: the domain */
+  ehlo_span node;
+} ehlo_event_etrn;
+
+/* ATRN asks to turn round and send what there is for these domains, as TURN does but for clients that are logged in
+ * (530 else) (RFC 2645); silence is 451. Answers: 250, 4yz (450: not allowed for one of them, 453: no mail), 5yz. */
+typedef struct ehlo_event_atrn {
+  ehlo_span domains; /* a comma between; empty for all that the client may have */
+} ehlo_event_atrn;
+
+/* BURL asks the host to fetch content, as a chunk between those of BDAT (RFC 4468 3); silence is 451. Answers: 25z,
+ * 4yz, 5yz (554 5.6.6: it cannot be fetched). With `last` this is the verdict on the message, the REPLY is MESSAGE's,
+ * and a 2yz takes responsibility for it. */
+typedef struct ehlo_event_burl {
+  ehlo_span url;
+  uint32_t last;
+  uint32_t recipients; /* accepted */
+  uint64_t octets;     /* of content by BDAT so far */
+} ehlo_event_burl;
+
+/* XCLIENT asks whether this peer may say who the client is (Postfix, XCLIENT_README); silence is 220. Answers: 220,
+ * 4yz, 5yz. Behind 220 the session is as behind the greeting, which the 220 is: everything that was said before is
+ * forgotten, a login too (for the attribute LOGIN call ehlo_server_authorize in the next HELLO). XFORWARD asks whether
+ * to note what it says, for logs; silence is 250. Answers: 250, 4yz, 5yz. */
+typedef struct ehlo_event_peer {
+  ehlo_span attributes; /* for ehlo_attribute_next; all of them are on offer and well-formed */
+} ehlo_event_peer;
+
 /* REPLY: a reply has been queued for the wire. Does not ask. A deferred answer's REPLY comes from the next call that
  * may call back. */
 typedef struct ehlo_event_reply {
@@ -290,6 +392,12 @@ typedef union ehlo_event_union {
   ehlo_event_query query; /* VRFY, EXPN */
   ehlo_event_help help;
   ehlo_event_unknown unknown;
+  ehlo_event_auth auth;
+  ehlo_event_step step;
+  ehlo_event_etrn etrn;
+  ehlo_event_atrn atrn;
+  ehlo_event_burl burl;
+  ehlo_event_peer peer; /* XCLIENT, XFORWARD */
   ehlo_event_reply reply;
   ehlo_event_violation violation;
   ehlo_event_cancel cancel;
@@ -415,6 +523,12 @@ EHLO_API int ehlo_server_timed_out(ehlo_server *server);
  * never single octets of a command line. There is no clock while only the host's decision is awaited. Pure. */
 EHLO_API uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch);
 
+/* The host vouches for the client: by its address, its certificate, XCLIENT's LOGIN, or to name whom a mechanism of its
+ * own has let in. What require_auth and ATRN ask for is met; `name`, which may be empty, is what ehlo_server_identity
+ * tells, copied. STARTTLS and XCLIENT make it forgotten. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
+ * EHLO_ERR_TOO_LONG over EHLO_IDENTITY_SIZE, or for any name where AUTH is not offered. */
+EHLO_API int ehlo_server_authorize(ehlo_server *server, ehlo_span name);
+
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 /* Answers what `ticket` asked. `code` is legal if the event's comment lists its first digit; 421 always is, and closes
@@ -440,6 +554,11 @@ EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int co
  * ticket of BODY, before MESSAGE, it is EHLO_ERR_CODE.) */
 EHLO_API int ehlo_server_accept(ehlo_server *server, uint32_t ticket);
 
+/* Answers AUTH or STEP with a challenge: 334 and `octets`, in base64. Only for STEP, and for AUTH by XOAUTH2 and
+ * OAUTHBEARER. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_TICKET, EHLO_ERR_CODE, EHLO_ERR_TOO_LONG
+ * (over 12,288 octets as a line, RFC 4954 4, or over output_size), EHLO_ERR_SPACE (drain and call again). */
+EHLO_API int ehlo_server_challenge(ehlo_server *server, uint32_t ticket, ehlo_span octets);
+
 /* Puts the answer off; `tag` is the host's own and comes back in CANCEL. Only from inside the handler that got the
  * ticket. For BODY it stops the content until ehlo_server_resume. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
  * EHLO_ERR_TICKET, EHLO_ERR_STATE outside of that handler. */
@@ -462,6 +581,13 @@ EHLO_API uint32_t ehlo_server_hello_verb(const ehlo_server *server);
 
 /* Is the session under TLS? 1 or 0. */
 EHLO_API int ehlo_server_tls(const ehlo_server *server);
+
+/* Did AUTH succeed? 1 or 0; by which mechanism, EHLO_SASL_OTHER before, or for one that is none of ours; and who it is:
+ * the authzid, or the authcid where that is empty; empty if it is longer than EHLO_IDENTITY_SIZE, or unknown to the
+ * library, which is so for mechanisms that are the host's. Lives until the next feed or move. */
+EHLO_API int ehlo_server_authenticated(const ehlo_server *server);
+EHLO_API uint32_t ehlo_server_mechanism(const ehlo_server *server);
+EHLO_API ehlo_span ehlo_server_identity(const ehlo_server *server);
 
 /* The keyword for the WITH clause of Received, for the open transaction ("ESMTP", "UTF8LMTP"): RFC 5321 4.4, RFC 3848,
  * RFC 6531 4.3. Static. */

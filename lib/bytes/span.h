@@ -63,6 +63,17 @@ static inline ehlo_span span_from(ehlo_span span, size_t count)
   return count == 0 ? span : span_of(span.ptr + count, span.len - count);
 }
 
+/* Moves *span behind its leading spaces. Returns how many there were. */
+static inline size_t span_skip_spaces(ehlo_span *span)
+{
+  size_t count = 0;
+  while (count < span->len && span->ptr[count] == ' ') {
+    count++;
+  }
+  *span = span_from(*span, count);
+  return count;
+}
+
 /* Are all octets of the span in the classes? Yes for an empty one. */
 static inline int span_is(ehlo_span span, unsigned classes)
 {

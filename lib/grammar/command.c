@@ -112,3 +112,37 @@ int ehlo_parse_chunk(ehlo_span argument, uint64_t *size, uint32_t *last)
   *last = is_last;
   return EHLO_OK;
 }
+
+/* burl-cmd    = "BURL" SP absolute-URI [SP "LAST"] CRLF (RFC 4468 3.5)
+ * absolute-URI = scheme ":" hier-part [ "?" query ]    scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) (RFC 3986)
+ */
+int ehlo_parse_burl(ehlo_span argument, ehlo_span *url, uint32_t *last)
+{
+  if (url == NULL || last == NULL) {
+    return EHLO_ERR_ARGUMENT;
+  }
+  *url = span_of(NULL, 0);
+  *last = 0;
+  const unsigned char *begin = span_begin(argument);
+  const unsigned char *end = span_end(argument);
+  const unsigned char *at = begin;
+  while (at < end && (octet_is(*at, CLASS_LDH) || *at == '+' || *at == '.')) {
+    at++;
+  }
+  if (at == begin || !octet_is(*begin, CLASS_ALPHA) || at == end || *at != ':') {
+    return EHLO_ERR_SYNTAX;
+  }
+  const unsigned char *behind = at + 1;
+  while (behind<end && * behind> ' ' && *behind < 127 && *behind != '#') {
+    behind++;
+  }
+  ehlo_span marker = span_between(behind, end);
+  uint32_t is_last =
+      marker.len == 5 && marker.ptr[0] == ' ' && ehlo_span_equal_nocase(span_from(marker, 1), span_of("LAST", 4));
+  if (behind == at + 1 || (marker.len > 0 && !is_last)) {
+    return EHLO_ERR_SYNTAX;
+  }
+  *url = span_between(begin, behind);
+  *last = is_last;
+  return EHLO_OK;
+}

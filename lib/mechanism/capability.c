@@ -1,28 +1,25 @@
 /* capability.c: what an EHLO answer lists. Floor: mechanism. */
 #include "capability.h"
 
-#include "../bytes/buffer.h"
 #include "../bytes/word.h"
 #include "../grammar/table.h"
-
-/* Rows of the table that cannot be offered yet. */
-#define BIT(id) (UINT64_C(1) << EHLO_EXT_##id)
-static const ehlo_capabilities unbuilt =
-    UINT64_MAX << (EHLO_EXT_TURN + 1) & ~(BIT(CHUNKING) | BIT(BINARYMIME) | BIT(STARTTLS));
 
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol)
 {
   ehlo_capabilities needed = 0;
-  if ((set & unbuilt) != 0) {
-    return 0;
-  }
   if (capability_has(set, EHLO_EXT_SMTPUTF8)) {
     needed |= capability_bit(EHLO_EXT_8BITMIME);
   }
   if (capability_has(set, EHLO_EXT_BINARYMIME)) {
     needed |= capability_bit(EHLO_EXT_CHUNKING) | capability_bit(EHLO_EXT_8BITMIME);
   }
+  if (capability_has(set, EHLO_EXT_BURL)) {
+    needed |= capability_bit(EHLO_EXT_8BITMIME);
+  }
   if (protocol == EHLO_PROTOCOL_LMTP) {
+    if (capability_has(set, EHLO_EXT_CHECKPOINT)) {
+      return 0;
+    }
     needed |= capability_bit(EHLO_EXT_PIPELINING) | capability_bit(EHLO_EXT_ENHANCEDSTATUSCODES);
   }
   return (set & needed) == needed;
@@ -57,18 +54,4 @@ uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from)
 {
   set = from < EHLO_EXT_COUNT ? set >> from << from : 0;
   return set == 0 ? EHLO_EXT_COUNT : lowest_bit(set);
-}
-
-ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer)
-{
-  ehlo_span keyword = ehlo_extension_word(extension);
-  if (extension != EHLO_EXT_SIZE) {
-    return keyword;
-  }
-  /* 0 says that there is no fixed maximum (RFC 1870 3). */
-  struct writer writer = writer_on(buffer, CAPABILITY_TEXT);
-  write_span(&writer, keyword);
-  write_octet(&writer, ' ');
-  write_number(&writer, size_limit, 1);
-  return span_of(buffer, writer.length);
 }

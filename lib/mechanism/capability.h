@@ -17,9 +17,9 @@ static inline ehlo_capabilities capability_bit(uint32_t extension)
   return (ehlo_capabilities)1 << extension;
 }
 
-/* Does the set agree with itself and with the protocol, and can all of it be offered? 1 or 0. SMTPUTF8 needs 8BITMIME
- * (RFC 6531 3.1 item 8), BINARYMIME needs CHUNKING (RFC 3030 3); LMTP needs PIPELINING and ENHANCEDSTATUSCODES (RFC
- * 2033 5). */
+/* Does the set agree with itself and with the protocol? 1 or 0. SMTPUTF8 needs 8BITMIME (RFC 6531 3.1 item 8),
+ * BINARYMIME needs CHUNKING (RFC 3030 3), BURL needs 8BITMIME (RFC 4468 4); LMTP needs PIPELINING and
+ * ENHANCEDSTATUSCODES (RFC 2033 5) and has no CHECKPOINT, whose 355 knows of one verdict only. */
 int ehlo_capability_agrees(ehlo_capabilities set, uint32_t protocol);
 
 /* What the set adds to the longest command line (RFC 5321 4.5.3.1.4): to that of MAIL and its kin, to that of RCPT, and
@@ -30,11 +30,5 @@ uint32_t ehlo_capability_line(ehlo_capabilities set);
 
 /* The first extension of the set from number `from` on; EHLO_EXT_COUNT if there is none. */
 uint32_t ehlo_capability_next(ehlo_capabilities set, uint32_t from);
-
-enum { CAPABILITY_TEXT = 64 };
-
-/* The line that advertises an extension, keyword and parameters. `size_limit` is what SIZE tells. Static, or if there
- * are parameters in `buffer` of CAPABILITY_TEXT octets. */
-ehlo_span ehlo_capability_format(uint32_t extension, uint64_t size_limit, char *buffer);
 
 #endif

@@ -24,6 +24,13 @@ const char *ehlo_event_name(uint32_t type)
   case EHLO_EVENT_VIOLATION: return "VIOLATION";
   case EHLO_EVENT_CANCEL: return "CANCEL";
   case EHLO_EVENT_STARTTLS: return "STARTTLS";
+  case EHLO_EVENT_AUTH: return "AUTH";
+  case EHLO_EVENT_STEP: return "STEP";
+  case EHLO_EVENT_ETRN: return "ETRN";
+  case EHLO_EVENT_ATRN: return "ATRN";
+  case EHLO_EVENT_BURL: return "BURL";
+  case EHLO_EVENT_XCLIENT: return "XCLIENT";
+  case EHLO_EVENT_XFORWARD: return "XFORWARD";
   default: return "?";
   }
 }

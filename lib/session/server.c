@@ -49,6 +49,14 @@ void ehlo_server_enter(ehlo_server *server, enum state state)
   server->state = (uint8_t)state;
 }
 
+void ehlo_server_forget(ehlo_server *server)
+{
+  server->hello_verb = EHLO_VERB_NONE;
+  server->hello_len = 0;
+  server->watch = 0;
+  ehlo_auth_forget(server);
+}
+
 void ehlo_server_open_transaction(ehlo_server *server, uint32_t verb)
 {
   server->mail_verb = (uint8_t)verb;
@@ -56,6 +64,7 @@ void ehlo_server_open_transaction(ehlo_server *server, uint32_t verb)
   server->body = server->next_body;
   server->chunking = 0;
   server->chunk_failed = 0;
+  server->resumed = 0;
   server->doomed = 0;
   server->draining = 0;
   server->paused = 0;
@@ -250,7 +259,14 @@ static int must_wait(const ehlo_server *server, uint32_t verb)
 
 enum { STALL_NO, STALL_ROOM, STALL_TICKETS, STALL_PAUSED };
 
-/* Takes a command line. Returns 1 if the machine can go on. */
+/* Lines of AUTH are far longer than others (RFC 4954 4). */
+static uint32_t line_limit(const ehlo_server *server)
+{
+  int login = server->state == STATE_AUTH || (server->state == STATE_IDLE && server_offers(server, EHLO_EXT_AUTH));
+  return login ? server->line_size : server->max_line;
+}
+
+/* Takes a line. Returns 1 if the machine can go on. */
 static int feed_line(ehlo_server *server, const unsigned char *data, size_t size, size_t *taken)
 {
   const struct slot *front = server_front(server);
@@ -268,7 +284,7 @@ static int feed_line(ehlo_server *server, const unsigned char *data, size_t size
   ehlo_span line;
   unsigned seen;
   unsigned char *buffer = server_part(server, server->line_at);
-  int result = ehlo_line_take(&server->line, buffer, server->max_line, data, size, taken, &line, &seen);
+  int result = ehlo_line_take(&server->line, buffer, line_limit(server), data, size, taken, &line, &seen);
   if (result == LINE_MORE) {
     return 0;
   }
@@ -280,7 +296,12 @@ static int feed_line(ehlo_server *server, const unsigned char *data, size_t size
     return 0;
   }
   server->epoch++;
-  ehlo_command_line(server, result, line, seen);
+  if (server->state == STATE_AUTH) {
+    ehlo_auth_line(server, result, line);
+    ehlo_auth_wipe(server);
+  } else {
+    ehlo_command_line(server, result, line, seen);
+  }
   ehlo_line_done(&server->line);
   return 1;
 }
@@ -494,11 +515,9 @@ int ehlo_server_tls_done(ehlo_server *server, const ehlo_tls *tls)
   }
   server->tls = 1;
   server->tls_verified = tls != NULL && tls->verified;
-  server->offered &= ~capability_bit(EHLO_EXT_STARTTLS);
+  ehlo_server_hide(server);
   if (server->state == STATE_TLS) {
-    server->hello_verb = EHLO_VERB_NONE;
-    server->hello_len = 0;
-    server->watch = 0;
+    ehlo_server_forget(server);
     server->epoch++;
     ehlo_server_enter(server, STATE_OPEN);
   }
@@ -608,21 +627,22 @@ uint32_t ehlo_server_hello_verb(const ehlo_server *server)
   return server == NULL ? (uint32_t)EHLO_VERB_NONE : server->hello_verb;
 }
 
-/* RFC 5321 4.4, RFC 3848, RFC 6531 4.3: by protocol, SMTPUTF8, and TLS. */
+/* RFC 5321 4.4, RFC 3848, RFC 6531 4.3: by protocol, SMTPUTF8, TLS and AUTH. */
 ehlo_span ehlo_server_transmission_type(const ehlo_server *server)
 {
-  static const char *const types[3][2] = {{"ESMTP", "ESMTPS"}, {"LMTP", "LMTPS"}, {"UTF8SMTP", "UTF8SMTPS"}};
+  static const char *const types[4][4] = {{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
+                                          {"LMTP", "LMTPS", "LMTPA", "LMTPSA"},
+                                          {"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+                                          {"UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA", "UTF8LMTPSA"}};
   if (server == NULL || server->hello_verb == EHLO_VERB_NONE) {
     return span_of("", 0);
   }
   int utf8 = server_in_transaction(server) && server->smtputf8;
-  if (server->hello_verb == EHLO_VERB_LHLO) {
-    return ehlo_span_of(!utf8 ? types[1][server->tls] : server->tls ? "UTF8LMTPS" : "UTF8LMTP");
+  int lmtp = server->hello_verb == EHLO_VERB_LHLO;
+  if (server->hello_verb == EHLO_VERB_HELO && !utf8) {
+    return span_of("SMTP", 4);
   }
-  if (utf8) {
-    return ehlo_span_of(types[2][server->tls]);
-  }
-  return ehlo_span_of(server->hello_verb == EHLO_VERB_EHLO ? types[0][server->tls] : "SMTP");
+  return ehlo_span_of(types[utf8 * 2 + lmtp][server->authenticated * 2 + server->tls]);
 }
 
 uint32_t ehlo_server_recipients(const ehlo_server *server)

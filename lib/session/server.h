@@ -1,8 +1,8 @@
 /* server.h: the receiving machine, inside. Floor: session.
  *
- * One struct, five files: server_config.c (how a session is made), server.c (feed, output, and every change of state),
- * server_decisions.c (tickets and answers), server_commands.c (a handler for each command), server_content.c (DATA and
- * its verdicts).
+ * One struct, several files: server_config.c (how a session is made), server.c (feed, output, and every change of
+ * state), server_decisions.c (tickets and answers), server_commands.c (checks, and a handler for each command),
+ * server_envelope.c (MAIL and RCPT), server_content.c (DATA, BDAT and their verdicts).
  *
  * How it works. Every reply, whether the host or the library gives it, goes through a slot; slots form a queue in the
  * order of the commands:
@@ -26,6 +26,7 @@
 
 #include "../bytes/line.h"
 #include "../bytes/output.h"
+#include "../grammar/reply.h"
 #include "../grammar/table.h"
 #include "../mechanism/capability.h"
 #include "../mechanism/chunk.h"
@@ -41,12 +42,33 @@ enum state {
   STATE_MAIL,     /* a transaction without recipients */
   STATE_RCPT,     /* a transaction with recipients */
   STATE_CHUNKS,   /* behind a chunk that was not the last */
+  STATE_AUTH,     /* behind 334: the next line is a response */
   STATE_CONTENT,  /* behind 354, or inside a chunk */
   STATE_VERDICT,  /* the content is complete; its verdict is not */
   STATE_TURN,     /* TURN was accepted */
   STATE_TLS,      /* STARTTLS was accepted; the handshake is the host's */
   STATE_CLOSED    /* over; a last reply may still be on its way */
 };
+
+/* The texts that a config gives the extensions, and its own keywords, verbs and parameters, in their order in the
+ * block. */
+enum {
+  TEXT_MECHANISMS,
+  TEXT_PRIORITY,
+  TEXT_SOLICIT,
+  TEXT_BURL,
+  TEXT_XCLIENT,
+  TEXT_XFORWARD,
+  TEXT_KEYWORDS,
+  TEXT_VERBS,
+  TEXT_MAIL,
+  TEXT_RCPT,
+  TEXTS
+};
+
+/* Lines of an EHLO answer behind the first: one for each extension on offer, by its number, and behind those the
+ * config's own. */
+enum { OWN_KEYWORDS_MAX = 100, HELLO_LINES = EHLO_EXT_COUNT + OWN_KEYWORDS_MAX };
 
 /* What content can come to behind the last BODY. If that paused the content, it waits for the resume, as it would have
  * if it had come in a piece of its own. */
@@ -81,12 +103,16 @@ struct ehlo_server {
   /* What the config said. */
   uint32_t hostname_at;
   uint32_t hostname_len;
+  uint32_t texts_of_config_at;
+  uint32_t identity_at;
+  uint32_t identity_size;
   uint32_t slots_at;
   uint32_t texts_at;
   uint32_t hello_at;
   uint32_t line_at;
   uint32_t output_at;
-  uint32_t max_line;
+  uint32_t max_line;  /* of a command */
+  uint32_t line_size; /* of the line buffer */
   uint32_t max_pending;
   uint32_t pending_text;
   uint32_t hello_size;
@@ -95,8 +121,16 @@ struct ehlo_server {
   uint32_t command_timeout;
   uint32_t content_timeout;
   uint64_t max_message_size;
+  int64_t hold_max_time;
+  uint32_t hold_max;
+  uint32_t deliver_by_min;
+  uint32_t max_transactions;
+  uint32_t max_rcpt_domains;
+  uint32_t mechanisms; /* bits 1 << EHLO_SASL_ */
+  uint16_t text_len[TEXTS];
   ehlo_capabilities allowed; /* room was kept for these */
   ehlo_capabilities offered; /* these are on */
+  ehlo_capabilities hidden;  /* but not these, as things are: see ehlo_server_hide */
   uint8_t protocol;
   uint8_t expn_252;
   uint8_t require_tls;
@@ -107,6 +141,10 @@ struct ehlo_server {
   uint8_t allow_extra_spaces;
   uint8_t allow_underscore;
   uint8_t allow_any_hello;
+  uint8_t allow_plaintext_auth;
+  uint8_t submission;
+  uint8_t require_auth;
+  uint8_t odmr;
 
   /* The session. */
   uint8_t state;        /* STATE_ */
@@ -127,6 +165,15 @@ struct ehlo_server {
   uint32_t next_hello;  /* of the name that is being asked about, at the front of the line buffer; or over hello_size */
   uint32_t errors;
   uint32_t transactions;
+  uint8_t authenticated; /* by AUTH */
+  uint8_t authorized;    /* so, or by the host's word */
+  uint8_t mechanism;     /* of that AUTH */
+  uint8_t sasl;          /* EHLO_SASL_ of the exchange that goes on */
+  uint8_t sasl_step;     /* STEP_ of server_auth.c */
+  uint8_t sasl_name_len;
+  uint32_t identity_len;  /* of the name that was proved */
+  uint32_t next_identity; /* of the one that is being proved, in the same place */
+  uint32_t mails;         /* MAIL and its kin, whatever became of them (RFC 9422 4.1) */
   uint64_t epoch;
 
   /* The queue of slots: a ring. */
@@ -139,6 +186,8 @@ struct ehlo_server {
 
   /* The transaction. */
   uint8_t next_smtputf8; /* of the MAIL that is being asked about */
+  uint8_t next_transid;  /* that MAIL has one, so it may be answered 355 */
+  uint8_t resumed;       /* 355: the recipients are known from before (RFC 1845) */
   uint8_t smtputf8;
   uint8_t mail_verb;
   uint8_t next_body;    /* of the MAIL that is being asked about */
@@ -192,9 +241,21 @@ static inline struct slot *server_front(const ehlo_server *server)
   return server->count == 0 ? NULL : server_slot(server, server->first);
 }
 
+/* What is on offer just now. */
+static inline ehlo_capabilities server_offered(const ehlo_server *server)
+{
+  return server->offered & ~server->hidden;
+}
+
 static inline int server_offers(const ehlo_server *server, uint32_t extension)
 {
-  return capability_has(server->offered, extension);
+  return capability_has(server_offered(server), extension);
+}
+
+/* EHLO_PARSE_ bits for the addresses of this session. */
+static inline uint32_t server_parse_flags(const ehlo_server *server)
+{
+  return server_offers(server, EHLO_EXT_SMTPUTF8) ? EHLO_PARSE_UTF8 : 0;
 }
 
 static inline int server_in_transaction(const ehlo_server *server)
@@ -214,6 +275,9 @@ void ehlo_server_violation(ehlo_server *server, uint32_t kind, uint32_t verb, eh
 /* Changes the state. The one place that does. */
 void ehlo_server_enter(ehlo_server *server, enum state state);
 
+/* Forgets all that the client said: TLS or another client begins anew (RFC 3207 4.2). */
+void ehlo_server_forget(ehlo_server *server);
+
 /* Opens the transaction that `verb` asked for. */
 void ehlo_server_open_transaction(ehlo_server *server, uint32_t verb);
 
@@ -227,7 +291,62 @@ void ehlo_server_watch(ehlo_server *server, uint32_t kind);
  * lines was left unfinished on the wire, the roles are reversed, or a handler ended it all meanwhile. */
 int ehlo_server_close(ehlo_server *server, uint32_t reason);
 
+/* ---- server_offer.c ---- */
+
+/* A text of a config, or what stands for it; TEXT_. And of a session: it lives as long as the block stays. */
+ehlo_span ehlo_config_text(const ehlo_server_config *config, unsigned text);
+ehlo_span ehlo_server_text(const ehlo_server *server, unsigned text);
+
+/* Are all of them well-formed and short enough? */
+int ehlo_config_texts_are_legal(const ehlo_server_config *config);
+
+/* Is the word, in any case, in a list of words with a space between? */
+int ehlo_list_has(ehlo_span list, ehlo_span word);
+
+/* The mechanisms of AUTH that are on offer now, as bits: those that show a secret only under TLS (RFC 4954 4). */
+uint32_t ehlo_server_mechanisms(const ehlo_server *server);
+
+/* TLS has come, or the session begins: finds anew what of the offer is hidden: STARTTLS under TLS, REQUIRETLS without,
+ * AUTH without a mechanism. */
+void ehlo_server_hide(ehlo_server *server);
+
+/* The first line of an EHLO answer from number `from` on; HELLO_LINES if there is none. */
+uint32_t ehlo_server_next_line(const ehlo_server *server, uint32_t from);
+
+/* That line, keyword and parameters; in `buffer` of REPLY_LINE_MAX octets, or in the block. */
+ehlo_span ehlo_server_line(const ehlo_server *server, uint32_t index, char *buffer);
+
+/* ---- server_auth.c ---- */
+
+/* The handler of AUTH. */
+void ehlo_command_auth(ehlo_server *server, ehlo_span argument);
+
+/* Deals with a line in STATE_AUTH; `result` as in ehlo_command_line. */
+void ehlo_auth_line(ehlo_server *server, int result, ehlo_span line);
+
+/* Wipes the line buffer: a line of AUTH was dealt with. */
+void ehlo_auth_wipe(ehlo_server *server);
+
+/* Nobody is logged in any more. */
+void ehlo_auth_forget(ehlo_server *server);
+
+/* A challenge or the verdict in the slot has been queued. */
+void ehlo_auth_proceed(ehlo_server *server, const struct slot *slot);
+
+/* ---- server_turn.c, server_peer.c ---- */
+
+void ehlo_command_turn(ehlo_server *server);
+void ehlo_command_etrn(ehlo_server *server, ehlo_span argument);
+void ehlo_command_atrn(ehlo_server *server, ehlo_span argument);
+
+/* The handler of XCLIENT and XFORWARD, and what follows from the 220 to XCLIENT. */
+void ehlo_command_peer(ehlo_server *server, uint32_t verb, ehlo_span argument);
+void ehlo_peer_proceed(ehlo_server *server);
+
 /* ---- server_decisions.c ---- */
+
+/* The slot that a ticket opens, if its answer is still awaited; else NULL. */
+struct slot *ehlo_slot_find(const ehlo_server *server, uint32_t ticket);
 
 /* Takes a place in the queue for the reply to `verb`; there must be one. */
 struct slot *ehlo_slot_open(ehlo_server *server, uint32_t verb);
@@ -259,6 +378,12 @@ void ehlo_server_cancel(ehlo_server *server);
 
 /* ---- server_commands.c ---- */
 
+/* A violation by a line, and the reply to it. */
+void ehlo_server_refuse(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, unsigned row);
+
+/* Tells a violation that one leniency is about. Returns 1 if it is let through. */
+int ehlo_server_lenient(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, int allowed);
+
 /* Deals with a line: `result` is what ehlo_line_take said of it, `seen` the SEEN_ bits. */
 void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen);
 
@@ -268,7 +393,16 @@ uint32_t ehlo_command_verb(int result, ehlo_span line);
 /* The reply in the slot has been queued: what follows from it for the session. */
 void ehlo_command_proceed(ehlo_server *server, const struct slot *slot);
 
+/* ---- server_envelope.c ---- */
+
+/* The handlers of MAIL and its kin, and of RCPT. `seen`: the SEEN_ bits of the line. */
+void ehlo_command_mail(ehlo_server *server, uint32_t verb, ehlo_span argument, unsigned seen);
+void ehlo_command_rcpt(ehlo_server *server, ehlo_span argument, unsigned seen);
+
 /* ---- server_content.c ---- */
+
+/* BURL: content that the host fetches, as a chunk. `row`: the reply that refuses it, or REPLY_ROWS. */
+void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last);
 
 /* Behind 354: content begins. */
 void ehlo_content_begin(ehlo_server *server);

@@ -10,8 +10,7 @@
 
 #include <string.h>
 
-/* A violation by a line, and the reply to it. */
-static void refuse(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, unsigned row)
+void ehlo_server_refuse(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, unsigned row)
 {
   ehlo_server_violation(server, kind, verb, octets);
   if (server->state != STATE_CLOSED) {
@@ -19,19 +18,13 @@ static void refuse(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span 
   }
 }
 
-/* Tells a violation that one leniency is about. Returns 1 if it is let through. */
-static int lenient(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, int allowed)
+int ehlo_server_lenient(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, int allowed)
 {
   ehlo_server_violation(server, kind, verb, octets);
   return allowed && server->state != STATE_CLOSED;
 }
 
 /* ---- hello ---- */
-
-static uint32_t parse_flags(const ehlo_server *server)
-{
-  return server_offers(server, EHLO_EXT_SMTPUTF8) ? EHLO_PARSE_UTF8 : 0;
-}
 
 /* Reads the name of HELO, EHLO, LHLO: Domain, or behind EHLO and LHLO an address literal, after which old clients put
  * text (RFC 5321 4.1.1.1). Returns 1 if it may pass. */
@@ -48,18 +41,18 @@ static int read_hello(ehlo_server *server, uint32_t verb, ehlo_span argument, eh
     return 1;
   }
   if (strict && used == argument.len) {
-    return lenient(server, verb, EHLO_VIOLATION_HELLO_NAME, argument, server->allow_any_hello);
+    return ehlo_server_lenient(server, verb, EHLO_VIOLATION_HELLO_NAME, argument, server->allow_any_hello);
   }
   if (ehlo_parse_domain(argument, EHLO_PARSE_UNDERSCORE, &hello->domain, &used) == EHLO_OK && used == argument.len) {
-    return lenient(server, verb, EHLO_VIOLATION_UNDERSCORE, argument,
-                   server->allow_underscore || server->allow_any_hello);
+    return ehlo_server_lenient(server, verb, EHLO_VIOLATION_UNDERSCORE, argument,
+                               server->allow_underscore || server->allow_any_hello);
   }
   memset(&hello->domain, 0, sizeof hello->domain);
   hello->domain.raw = argument;
   int printable = span_is(argument, CLASS_TEXT) && memchr(argument.ptr, '\t', argument.len) == NULL &&
                   memchr(argument.ptr, ' ', argument.len) == NULL;
   uint32_t kind = printable ? EHLO_VIOLATION_HELLO_NAME : EHLO_VIOLATION_SYNTAX;
-  return lenient(server, verb, kind, argument, printable && server->allow_any_hello);
+  return ehlo_server_lenient(server, verb, kind, argument, printable && server->allow_any_hello);
 }
 
 static void hello(ehlo_server *server, uint32_t verb, ehlo_span argument)
@@ -96,209 +89,6 @@ static void proceed_hello(ehlo_server *server, const struct slot *slot)
   ehlo_server_enter(server, STATE_IDLE);
 }
 
-/* ---- MAIL, SEND, SOML, SAML and RCPT ---- */
-
-/* Reads a path at the front of *rest and moves on. `flags` are the EHLO_PARSE_ bits on offer. Returns 1 if it may pass.
- */
-static int read_path(ehlo_server *server, uint32_t verb, ehlo_span *rest, uint32_t flags, ehlo_path *path)
-{
-  size_t used;
-  int bare = rest->len == 0 || rest->ptr[0] != '<';
-  int parsed = bare ? ehlo_parse_mailbox(*rest, flags, path, &used) : ehlo_parse_path(*rest, flags, path, &used);
-  if (parsed != EHLO_OK) {
-    flags |= EHLO_PARSE_UNDERSCORE;
-    parsed = bare ? ehlo_parse_mailbox(*rest, flags, path, &used) : ehlo_parse_path(*rest, flags, path, &used);
-    if (parsed != EHLO_OK) {
-      return 0;
-    }
-    if (!lenient(server, verb, EHLO_VIOLATION_UNDERSCORE, path->raw, server->allow_underscore)) {
-      return 0;
-    }
-  }
-  if (bare && !lenient(server, verb, EHLO_VIOLATION_BARE_ADDRESS, path->raw, server->allow_bare_address)) {
-    return 0;
-  }
-  *rest = span_from(*rest, used);
-  return 1;
-}
-
-/* Moves *rest behind its leading spaces. Returns how many there were. */
-static size_t skip_spaces(ehlo_span *rest)
-{
-  size_t count = 0;
-  while (count < rest->len && rest->ptr[count] == ' ') {
-    count++;
-  }
-  *rest = span_from(*rest, count);
-  return count;
-}
-
-/* Does the text begin with the word, which is in lower case? */
-static inline int is_word(const char *text, ehlo_span word)
-{
-  size_t at = 0;
-  while (at < word.len && octet_lower((unsigned char)text[at]) == (unsigned char)word.ptr[at]) {
-    at++;
-  }
-  return at == word.len;
-}
-
-/* Reads "FROM:" or "TO:", the path, and where the parameters begin (RFC 5321 3.3, 4.1.1.2, 4.1.1.3). Returns 1 if it
- * may pass. */
-static int read_envelope(ehlo_server *server, uint32_t verb, ehlo_span argument, ehlo_path *path, ehlo_span *parameters)
-{
-  ehlo_span keyword = verb == EHLO_VERB_RCPT ? span_of("to:", 3) : span_of("from:", 5);
-  if (argument.len < keyword.len || !is_word(argument.ptr, keyword)) {
-    return 0;
-  }
-  ehlo_span rest = span_from(argument, keyword.len);
-  if (skip_spaces(&rest) > 0 &&
-      !lenient(server, verb, EHLO_VIOLATION_SPACE_AFTER_COLON, argument, server->allow_space_after_colon)) {
-    return 0;
-  }
-  if (!read_path(server, verb, &rest, parse_flags(server), path)) {
-    return 0;
-  }
-  size_t spaces = skip_spaces(&rest);
-  *parameters = rest;
-  if (rest.len > 0 && spaces == 0) {
-    return 0;
-  }
-  return spaces < 2 || lenient(server, verb, EHLO_VIOLATION_EXTRA_SPACES, argument, server->allow_extra_spaces);
-}
-
-/* Takes one known parameter of MAIL into the event. Returns the row of the reply that refuses it, or REPLY_ROWS. */
-static unsigned take_mail_parameter(const ehlo_server *server, const ehlo_parameter *parameter, ehlo_event_mail *mail)
-{
-  switch (parameter->id) {
-  case EHLO_PARAMETER_SIZE:
-    mail->has_size = 1;
-    if (ehlo_parse_number(parameter->value, 20, &mail->size) != EHLO_OK) {
-      return REPLY_BAD_PARAMETER;
-    }
-    return server->max_message_size != 0 && mail->size > server->max_message_size ? REPLY_TOO_BIG : REPLY_ROWS;
-  case EHLO_PARAMETER_BODY:
-    if (ehlo_span_equal_nocase(parameter->value, ehlo_span_of("7BIT"))) {
-      mail->body = EHLO_BODY_7BIT;
-    } else if (ehlo_span_equal_nocase(parameter->value, ehlo_span_of("8BITMIME"))) {
-      mail->body = EHLO_BODY_8BITMIME;
-    } else if (ehlo_span_equal_nocase(parameter->value, ehlo_span_of("BINARYMIME")) &&
-               server_offers(server, EHLO_EXT_BINARYMIME)) {
-      mail->body = EHLO_BODY_BINARYMIME;
-    } else {
-      return REPLY_BAD_PARAMETER;
-    }
-    return REPLY_ROWS;
-  case EHLO_PARAMETER_SMTPUTF8: mail->smtputf8 = 1; return REPLY_ROWS;
-  default: return REPLY_PARAMETERS;
-  }
-}
-
-/* Reads the parameters of MAIL, into `mail`, or of RCPT, where `mail` is NULL. Returns the row of the reply that
- * refuses them, with *culprit what it is about, or REPLY_ROWS. */
-static unsigned read_parameters(const ehlo_server *server, ehlo_span list, ehlo_event_mail *mail, ehlo_span *culprit)
-{
-  uint32_t verb = mail != NULL ? EHLO_VERB_MAIL : EHLO_VERB_RCPT;
-  uint64_t seen = 0;
-  while (list.len > 0) {
-    ehlo_parameter parameter;
-    if (ehlo_parameter_next(&list, parse_flags(server), &parameter) != 1) {
-      *culprit = list;
-      return REPLY_SYNTAX;
-    }
-    *culprit = parameter.raw;
-    const struct parameter_row *row = &ehlo_parameters[parameter.id];
-    if (parameter.id == EHLO_PARAMETER_UNKNOWN || row->verb != verb || !server_offers(server, row->extension)) {
-      if (!server->pass_parameters) {
-        return REPLY_PARAMETERS;
-      }
-      continue;
-    }
-    if ((seen >> parameter.id & 1) != 0) {
-      return REPLY_REPEATED;
-    }
-    seen |= (uint64_t)1 << parameter.id;
-    if ((row->value == VALUE_SOME) != (parameter.has_value != 0)) {
-      return REPLY_BAD_PARAMETER;
-    }
-    unsigned refusal = mail != NULL ? take_mail_parameter(server, &parameter, mail) : REPLY_PARAMETERS;
-    if (refusal != REPLY_ROWS) {
-      return refusal;
-    }
-  }
-  return REPLY_ROWS;
-}
-
-static uint32_t parameter_violation(unsigned row)
-{
-  return row == REPLY_TOO_BIG  ? EHLO_VIOLATION_TOO_BIG
-         : row == REPLY_SYNTAX ? EHLO_VIOLATION_SYNTAX
-                               : EHLO_VIOLATION_PARAMETER;
-}
-
-static void mail(ehlo_server *server, uint32_t verb, ehlo_span argument, unsigned seen)
-{
-  ehlo_event event = {.type = EHLO_EVENT_MAIL, .as.mail.verb = verb};
-  ehlo_event_mail *envelope = &event.as.mail;
-  if (!read_envelope(server, verb, argument, &envelope->path, &envelope->parameters) ||
-      envelope->path.kind == EHLO_PATH_POSTMASTER) {
-    if (server->state != STATE_CLOSED) {
-      refuse(server, verb, EHLO_VIOLATION_SYNTAX, argument, REPLY_BAD_SENDER);
-    }
-    return;
-  }
-  ehlo_span culprit;
-  unsigned row = read_parameters(server, envelope->parameters, envelope, &culprit);
-  if (row != REPLY_ROWS) {
-    refuse(server, verb, parameter_violation(row), culprit, row);
-    return;
-  }
-  if ((seen & SEEN_NON_ASCII) != 0 && !envelope->smtputf8) {
-    refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument,
-           envelope->path.utf8 ? REPLY_NON_ASCII_SENDER : REPLY_NON_ASCII);
-    return;
-  }
-  server->next_smtputf8 = (uint8_t)envelope->smtputf8;
-  server->next_body = (uint8_t)envelope->body;
-  ehlo_slot_ask(server, ehlo_slot_open(server, verb), &event);
-}
-
-static void rcpt(ehlo_server *server, ehlo_span argument, unsigned seen)
-{
-  ehlo_event event;
-  event.type = EHLO_EVENT_RCPT;
-  ehlo_event_rcpt *envelope = &event.as.rcpt;
-  if (!read_envelope(server, EHLO_VERB_RCPT, argument, &envelope->path, &envelope->parameters) ||
-      envelope->path.kind == EHLO_PATH_NULL) {
-    if (server->state != STATE_CLOSED) {
-      refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_SYNTAX, argument, REPLY_BAD_RECIPIENT);
-    }
-    return;
-  }
-  ehlo_span culprit;
-  unsigned row = read_parameters(server, envelope->parameters, NULL, &culprit);
-  if (row != REPLY_ROWS) {
-    refuse(server, EHLO_VERB_RCPT, parameter_violation(row), culprit, row);
-    return;
-  }
-  if ((seen & SEEN_NON_ASCII) != 0 && !server->smtputf8) {
-    refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_NON_ASCII, argument,
-           envelope->path.utf8 ? REPLY_NON_ASCII_RCPT : REPLY_NON_ASCII);
-    return;
-  }
-  if (server->doomed) {
-    ehlo_server_say(server, EHLO_VERB_RCPT, REPLY_LOCAL_ERROR);
-    return;
-  }
-  if (server->recipients >= server->max_recipients) {
-    refuse(server, EHLO_VERB_RCPT, EHLO_VIOLATION_TOO_MANY_RECIPIENTS, argument, REPLY_TOO_MANY_RCPTS);
-    return;
-  }
-  struct slot *slot = ehlo_slot_open(server, EHLO_VERB_RCPT);
-  slot->utf8 = server->smtputf8;
-  ehlo_slot_ask(server, slot, &event);
-}
-
 /* ---- the others that ask ---- */
 
 static void data(ehlo_server *server)
@@ -328,11 +118,11 @@ static void query(ehlo_server *server, uint32_t verb, ehlo_span argument)
     ascii &= (unsigned char)argument.ptr[i] < 128;
   }
   if (valid < argument.len) {
-    refuse(server, verb, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
+    ehlo_server_refuse(server, verb, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
     return;
   }
   if (!ascii && !event.as.query.smtputf8) {
-    refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_RCPT);
+    ehlo_server_refuse(server, verb, EHLO_VIOLATION_NON_ASCII, argument, REPLY_NON_ASCII_RCPT);
     return;
   }
   event.as.query.argument = argument;
@@ -345,12 +135,6 @@ static void help(ehlo_server *server, ehlo_span argument)
 {
   ehlo_event event = {.type = EHLO_EVENT_HELP, .as.help.argument = argument};
   ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_HELP), &event);
-}
-
-static void turn(ehlo_server *server)
-{
-  ehlo_event event = {.type = EHLO_EVENT_TURN};
-  ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_TURN), &event);
 }
 
 static void starttls(ehlo_server *server)
@@ -421,6 +205,24 @@ static int not_offered(const ehlo_server *server, uint32_t verb)
   return extension != EXTENSION_ALWAYS && !server_offers(server, extension);
 }
 
+/* What may be said before AUTH where that is required (RFC 4954 6); STARTTLS, because AUTH may need it. */
+static int free_of_auth(uint32_t verb)
+{
+  return verb == EHLO_VERB_AUTH || verb_is_hello(verb) || verb == EHLO_VERB_NOOP || verb == EHLO_VERB_RSET ||
+         verb == EHLO_VERB_QUIT || verb == EHLO_VERB_STARTTLS;
+}
+
+/* All that a server for on-demand relay knows (RFC 2645 5.1, 5.2). */
+static int is_of_odmr(uint32_t verb)
+{
+  return free_of_auth(verb) || verb == EHLO_VERB_ATRN;
+}
+
+static int needs_recipients(uint32_t verb)
+{
+  return verb == EHLO_VERB_DATA || verb == EHLO_VERB_BDAT || verb == EHLO_VERB_BURL;
+}
+
 /* Everything that can be wrong with a command before its argument is read. Returns the row of the reply, with *kind the
  * violation, or REPLY_ROWS. */
 static unsigned check_command(const ehlo_server *server, const ehlo_command *command, unsigned seen, uint32_t *kind)
@@ -439,6 +241,9 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
     return REPLY_CONTROL;
   }
   *kind = EHLO_VIOLATION_NOT_OFFERED;
+  if (server->odmr && !is_of_odmr(command->verb)) {
+    return REPLY_NOT_IMPLEMENTED;
+  }
   if (not_offered(server, command->verb)) {
     return command->verb == EHLO_VERB_EXPN && server->expn_252 ? REPLY_CANNOT_VERIFY : REPLY_NOT_IMPLEMENTED;
   }
@@ -446,6 +251,10 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
   if (server->require_tls && !server->tls && command->verb != EHLO_VERB_NOOP && command->verb != EHLO_VERB_EHLO &&
       command->verb != EHLO_VERB_LHLO && command->verb != EHLO_VERB_STARTTLS && command->verb != EHLO_VERB_QUIT) {
     return REPLY_TLS_REQUIRED;
+  }
+  if (server->require_auth && !server->authorized && !free_of_auth(command->verb)) {
+    int needs_tls = !server_offers(server, EHLO_EXT_AUTH) && server_offers(server, EHLO_EXT_STARTTLS);
+    return needs_tls ? REPLY_TLS_REQUIRED : REPLY_AUTH_REQUIRED;
   }
   if (server->state == STATE_REFUSED) {
     return server->refusal;
@@ -464,10 +273,25 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
   if (command->verb == EHLO_VERB_DATA && server->body == EHLO_BODY_BINARYMIME) {
     return REPLY_BINARY_BY_DATA;
   }
-  if ((command->verb == EHLO_VERB_DATA || command->verb == EHLO_VERB_BDAT) && server->recipients == 0) {
+  if (command->verb == EHLO_VERB_BURL && server->chunk_failed) {
+    return REPLY_CHUNK_FAILED;
+  }
+  if (needs_recipients(command->verb) && server->recipients == 0 && !server->resumed) {
     return server->protocol == EHLO_PROTOCOL_LMTP ? REPLY_NO_RECIPIENTS_503 : REPLY_NO_RECIPIENTS;
   }
   return REPLY_ROWS;
+}
+
+/* BURL: an absolute URI, and whether it is the last (RFC 4468 3.1). */
+static void burl(ehlo_server *server, ehlo_span argument)
+{
+  ehlo_span url;
+  uint32_t last;
+  if (ehlo_parse_burl(argument, &url, &last) != EHLO_OK) {
+    ehlo_server_refuse(server, EHLO_VERB_BURL, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
+    return;
+  }
+  ehlo_content_burl(server, url, last != 0);
 }
 
 static void dispatch(ehlo_server *server, const ehlo_command *command, unsigned seen)
@@ -479,13 +303,19 @@ static void dispatch(ehlo_server *server, const ehlo_command *command, unsigned 
   case EHLO_VERB_MAIL:
   case EHLO_VERB_SEND:
   case EHLO_VERB_SOML:
-  case EHLO_VERB_SAML: mail(server, command->verb, command->argument, seen); break;
-  case EHLO_VERB_RCPT: rcpt(server, command->argument, seen); break;
+  case EHLO_VERB_SAML: ehlo_command_mail(server, command->verb, command->argument, seen); break;
+  case EHLO_VERB_RCPT: ehlo_command_rcpt(server, command->argument, seen); break;
   case EHLO_VERB_DATA: data(server); break;
   case EHLO_VERB_VRFY:
   case EHLO_VERB_EXPN: query(server, command->verb, command->argument); break;
   case EHLO_VERB_HELP: help(server, command->argument); break;
-  case EHLO_VERB_TURN: turn(server); break;
+  case EHLO_VERB_TURN: ehlo_command_turn(server); break;
+  case EHLO_VERB_ETRN: ehlo_command_etrn(server, command->argument); break;
+  case EHLO_VERB_ATRN: ehlo_command_atrn(server, command->argument); break;
+  case EHLO_VERB_AUTH: ehlo_command_auth(server, command->argument); break;
+  case EHLO_VERB_BURL: burl(server, command->argument); break;
+  case EHLO_VERB_XCLIENT:
+  case EHLO_VERB_XFORWARD: ehlo_command_peer(server, command->verb, command->argument); break;
   case EHLO_VERB_STARTTLS: starttls(server); break;
   case EHLO_VERB_UNKNOWN: unknown(server, command); break;
   default: ehlo_server_say(server, command->verb, ehlo_commands[command->verb].accept_reply); break;
@@ -525,14 +355,22 @@ static void refused_session(ehlo_server *server, uint32_t verb)
   if (verb == EHLO_VERB_QUIT) {
     ehlo_server_say(server, verb, REPLY_BYE);
   } else {
-    refuse(server, verb, EHLO_VIOLATION_SEQUENCE, span_of("", 0), server->refusal);
+    ehlo_server_refuse(server, verb, EHLO_VIOLATION_SEQUENCE, span_of("", 0), server->refusal);
   }
 }
 
 /* A line that is no command. */
 static void bad_line(ehlo_server *server, uint32_t kind, ehlo_span line, unsigned row)
 {
-  refuse(server, EHLO_VERB_LINE, kind, line, server->state == STATE_REFUSED ? server->refusal : row);
+  ehlo_server_refuse(server, EHLO_VERB_LINE, kind, line, server->state == STATE_REFUSED ? server->refusal : row);
+}
+
+/* AUTH as far as anybody may see it: an initial response is a secret. */
+static ehlo_span without_response(ehlo_span line, const ehlo_command *command)
+{
+  ehlo_span argument = command->argument;
+  const char *space = argument.len == 0 ? NULL : memchr(argument.ptr, ' ', argument.len);
+  return space == NULL ? line : span_between(line.ptr, space);
 }
 
 void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen)
@@ -550,6 +388,13 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
     bad_line(server, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
     return;
   }
+  if (command.verb != EHLO_VERB_AUTH && line.len + 2 > server->max_line) {
+    bad_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG); /* only AUTH has the whole buffer */
+    return;
+  }
+  if (command.verb == EHLO_VERB_AUTH) {
+    line = without_response(line, &command);
+  }
   ehlo_event event;
   event.type = EHLO_EVENT_COMMAND;
   event.ticket = 0;
@@ -559,6 +404,7 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
   if (server->state == STATE_CLOSED) {
     return;
   }
+  server->mails += verb_opens_transaction(command.verb) ? 1 : 0;
   if (server->state == STATE_REFUSED && command.verb != EHLO_VERB_BDAT) {
     refused_session(server, command.verb);
     return;
@@ -570,18 +416,18 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
     return;
   }
   if (row != REPLY_ROWS) {
-    refuse(server, command.verb, kind, line, row);
+    ehlo_server_refuse(server, command.verb, kind, line, row);
     return;
   }
   if (command.argument.len > 0 && (command.argument.ptr[0] == ' ' || command.argument.ptr[0] == '\t') &&
       ehlo_commands[command.verb].argument == ARGUMENT_MUST) {
-    if (!lenient(server, command.verb, EHLO_VIOLATION_EXTRA_SPACES, line, server->allow_extra_spaces)) {
+    if (!ehlo_server_lenient(server, command.verb, EHLO_VIOLATION_EXTRA_SPACES, line, server->allow_extra_spaces)) {
       if (server->state != STATE_CLOSED) {
         ehlo_server_say(server, command.verb, REPLY_SYNTAX);
       }
       return;
     }
-    skip_spaces(&command.argument);
+    span_skip_spaces(&command.argument);
   }
   dispatch(server, &command, seen);
 }
@@ -609,6 +455,10 @@ void ehlo_command_proceed(ehlo_server *server, const struct slot *slot)
   case EHLO_VERB_SAML:
     if (positive) {
       ehlo_server_open_transaction(server, slot->verb);
+    }
+    if (slot->code == 355) {
+      server->resumed = 1;
+      ehlo_server_enter(server, STATE_RCPT);
     }
     break;
   case EHLO_VERB_RCPT:
@@ -642,8 +492,16 @@ void ehlo_command_proceed(ehlo_server *server, const struct slot *slot)
     }
     break;
   case EHLO_VERB_TURN:
+  case EHLO_VERB_ATRN:
     if (positive) {
       ehlo_server_enter(server, STATE_TURN);
+    }
+    break;
+  case EHLO_VERB_AUTH: ehlo_auth_proceed(server, slot); break;
+  case EHLO_VERB_BURL: ehlo_content_proceed_chunk(server, slot); break;
+  case EHLO_VERB_XCLIENT:
+    if (positive) {
+      ehlo_peer_proceed(server);
     }
     break;
   default: break;

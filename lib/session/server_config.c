@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "../bytes/scan.h"
+#include "../mechanism/sasl.h"
 
 #include <string.h>
 
@@ -36,6 +37,26 @@ int ehlo_server_config_init(ehlo_server_config *config, size_t struct_size)
   return EHLO_OK;
 }
 
+int ehlo_server_config_preset(ehlo_server_config *config, size_t struct_size, uint32_t preset)
+{
+  int result = preset > EHLO_PRESET_LMTP ? EHLO_ERR_ARGUMENT : ehlo_server_config_init(config, struct_size);
+  if (result != EHLO_OK) {
+    return result;
+  }
+  if (preset == EHLO_PRESET_SUBMISSION) {
+    config->submission = 1;
+    config->require_auth = 1;
+    config->mechanisms = 1U << EHLO_SASL_PLAIN | 1U << EHLO_SASL_LOGIN;
+    config->offer[EHLO_EXT_AUTH] = 1;
+    config->offer[EHLO_EXT_STARTTLS] = 1;
+    config->offer[EHLO_EXT_DSN] = 1;
+  } else if (preset == EHLO_PRESET_LMTP) {
+    config->protocol = EHLO_PROTOCOL_LMTP;
+    config->offer[EHLO_EXT_DSN] = 1;
+  }
+  return EHLO_OK;
+}
+
 static ehlo_capabilities capabilities_of(const ehlo_server_config *config)
 {
   ehlo_capabilities set = 0;
@@ -55,6 +76,35 @@ static int extensions_are_known(const ehlo_server_config *config)
   return 1;
 }
 
+static int offers(const ehlo_server_config *config, uint32_t extension)
+{
+  return config->offer[extension] != 0;
+}
+
+/* Does what the extensions need to tell stand in the config, and may they be offered here? */
+static int extensions_are_legal(const ehlo_server_config *config)
+{
+  char date[20];
+  size_t length;
+  if (offers(config, EHLO_EXT_FUTURERELEASE) &&
+      (!config->submission || !config_within(config->hold_max, 1, 999999999) || /* RFC 4865 3, 4.2 */
+       ehlo_format_date_time(config->hold_max_time, date, sizeof date, &length) != EHLO_OK)) {
+    return 0;
+  }
+  int names_mechanism = config->mechanisms != 0 || config->other_mechanisms.len > 0;
+  if (offers(config, EHLO_EXT_AUTH) && !names_mechanism) {
+    return 0;
+  }
+  if (offers(config, EHLO_EXT_BURL) && (!config->submission || config->protocol == EHLO_PROTOCOL_LMTP)) {
+    return 0; /* RFC 4468 3.1 */
+  }
+  if (config->submission && (offers(config, EHLO_EXT_ETRN) || offers(config, EHLO_EXT_ATRN))) {
+    return 0; /* RFC 6409 7 */
+  }
+  return config->deliver_by_min <= 999999999 && (config->mechanisms & 1) == 0 &&
+         config->mechanisms >> EHLO_SASL_COUNT == 0;
+}
+
 static int config_is_legal(const ehlo_server_config *config)
 {
   return config->struct_size >= CONFIG_SIZE_MIN && config_hostname_is_legal(config->hostname) &&
@@ -64,7 +114,8 @@ static int config_is_legal(const ehlo_server_config *config)
          config_within(config->output_size, EHLO_MIN_OUTPUT_SIZE, EHLO_MAX_OUTPUT_SIZE) &&
          config_within(config->max_pending, 1, EHLO_MAX_MAX_PENDING) &&
          config_within(config->pending_text, EHLO_MIN_PENDING_TEXT, EHLO_MAX_PENDING_TEXT) &&
-         config_within(config->hello_size, 0, EHLO_MAX_HELLO_SIZE) && config->max_recipients >= 1;
+         config_within(config->hello_size, 0, EHLO_MAX_HELLO_SIZE) && config->max_recipients >= 1 &&
+         extensions_are_legal(config) && ehlo_config_texts_are_legal(config);
 }
 
 /* Lays the parts out behind the struct: first what is kept while nothing goes on, see ehlo_server_kept. Returns the
@@ -75,8 +126,19 @@ static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
   uint32_t increments = ehlo_capability_line(capabilities_of(config));
   uint32_t needed = EHLO_MIN_COMMAND_LINE + increments;
   server->max_line = config->max_command_line < needed ? needed : config->max_command_line;
+  server->line_size = server->max_line;
+  if (offers(config, EHLO_EXT_AUTH) && server->line_size < SASL_LINE_MAX) {
+    server->line_size = SASL_LINE_MAX;
+  }
   server->hostname_at = (uint32_t)at;
   at += config->hostname.len;
+  server->texts_of_config_at = (uint32_t)at;
+  for (unsigned i = 0; i < TEXTS; i++) {
+    at += ehlo_config_text(config, i).len;
+  }
+  server->identity_at = (uint32_t)at;
+  server->identity_size = offers(config, EHLO_EXT_AUTH) ? EHLO_IDENTITY_SIZE : 0;
+  at += server->identity_size == 0 ? 0 : (size_t)server->identity_size + SASL_NAME_MAX;
   server->hello_at = (uint32_t)at;
   at += config->hello_size;
   at = (at + 15) / 16 * 16;
@@ -85,7 +147,7 @@ static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
   server->texts_at = (uint32_t)at;
   at += (size_t)config->max_pending * config->pending_text;
   server->line_at = (uint32_t)at;
-  at += server->max_line;
+  at += server->line_size;
   server->output_at = (uint32_t)at;
   at += config->output_size;
   return at;
@@ -124,6 +186,15 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->block = lay_out(server, config);
   memcpy(server_part(server, server->hostname_at), config->hostname.ptr, config->hostname.len);
   server->hostname_len = (uint32_t)config->hostname.len;
+  uint32_t text_at = server->texts_of_config_at;
+  for (unsigned i = 0; i < TEXTS; i++) {
+    ehlo_span text = ehlo_config_text(config, i);
+    server->text_len[i] = (uint16_t)text.len;
+    if (text.len > 0) {
+      memcpy(server_part(server, text_at), text.ptr, text.len);
+    }
+    text_at += server->text_len[i];
+  }
   server->max_pending = config->max_pending;
   server->pending_text = config->pending_text;
   server->hello_size = config->hello_size;
@@ -132,6 +203,12 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->command_timeout = config->command_timeout;
   server->content_timeout = config->content_timeout;
   server->max_message_size = config->max_message_size;
+  server->max_transactions = config->max_transactions;
+  server->max_rcpt_domains = config->max_rcpt_domains;
+  server->deliver_by_min = config->deliver_by_min;
+  server->hold_max = config->hold_max;
+  server->hold_max_time = config->hold_max_time;
+  server->mechanisms = config->mechanisms;
   server->allowed = server->offered = capabilities_of(config);
   server->protocol = (uint8_t)config->protocol;
   server->expn_252 = config->expn_252;
@@ -143,10 +220,16 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->allow_extra_spaces = config->allow_extra_spaces;
   server->allow_underscore = config->allow_underscore;
   server->allow_any_hello = config->allow_any_hello;
+  server->allow_plaintext_auth = config->allow_plaintext_auth;
+  server->submission = config->submission;
+  server->require_auth = config->require_auth;
+  server->odmr = config->odmr;
   server->hello_verb = EHLO_VERB_NONE;
   server->mail_verb = EHLO_VERB_NONE;
   server->output.size = config->output_size;
   ehlo_dot_begin(&server->dot, 0, config->processor);
+  memset(server_part(server, server->identity_at), 0, server->identity_size);
+  ehlo_server_hide(server);
   *out = server;
   return EHLO_OK;
 }
@@ -204,23 +287,5 @@ int ehlo_server_move(ehlo_server **out, void *memory, size_t size, const ehlo_se
   ehlo_server *server = memory;
   server->asleep = size < server->block;
   *out = server;
-  return EHLO_OK;
-}
-
-int ehlo_server_offer(ehlo_server *server, uint32_t extension, int on)
-{
-  if (server == NULL || extension >= EHLO_EXT_COUNT) {
-    return EHLO_ERR_ARGUMENT;
-  }
-  ehlo_capabilities set = server->offered & ~capability_bit(extension);
-  set |= on ? capability_bit(extension) : 0;
-  if ((set & ~server->allowed) != 0 || !ehlo_capability_agrees(set, server->protocol)) {
-    return EHLO_ERR_CONFIG;
-  }
-  const struct slot *front = server_front(server);
-  if (front != NULL && front->capability > 0) {
-    return EHLO_ERR_STATE; /* the list is being sent just now */
-  }
-  server->offered = set;
   return EHLO_OK;
 }

@@ -327,6 +327,25 @@ int ehlo_content_skip(ehlo_server *server, size_t size, size_t *taken)
   return 1;
 }
 
+void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last)
+{
+  ehlo_event event = {.type = EHLO_EVENT_BURL, .as.burl = {url, (uint32_t)last, server->recipients, server->octets}};
+  if (!server->chunking) {
+    server->chunking = 1;
+    server->chunk.after_cr = 0;
+  }
+  struct slot *slot = ehlo_slot_open(server, last ? EHLO_VERB_MESSAGE : EHLO_VERB_BURL);
+  if (last) {
+    server->results_asked = 1;
+    ehlo_server_enter(server, STATE_VERDICT);
+  }
+  if (server->doomed) {
+    ehlo_slot_answer(server, slot, REPLY_LOCAL_ERROR);
+  } else {
+    ehlo_slot_ask(server, slot, &event);
+  }
+}
+
 void ehlo_content_proceed_chunk(ehlo_server *server, const struct slot *slot)
 {
   if (slot->code >= 300 && server->state == STATE_CHUNKS) {

@@ -6,7 +6,6 @@
 #include "server.h"
 
 #include "../bytes/buffer.h"
-#include "../grammar/reply.h"
 
 #include <string.h>
 
@@ -37,8 +36,8 @@ struct slot *ehlo_slot_open(ehlo_server *server, uint32_t verb)
   return slot;
 }
 
-/* The slot that a ticket opens, if its answer is still awaited. Tickets in the queue are consecutive. */
-static inline struct slot *find(const ehlo_server *server, uint32_t ticket)
+/* Tickets in the queue are consecutive. */
+struct slot *ehlo_slot_find(const ehlo_server *server, uint32_t ticket)
 {
   const struct slot *front = server_front(server);
   if (front == NULL || ticket - front->ticket >= server->count) {
@@ -55,7 +54,7 @@ static inline struct slot *find(const ehlo_server *server, uint32_t ticket)
  * and 4.1.1.1) */
 static int names_host(uint32_t verb, uint32_t code)
 {
-  return code == 421 || code == 221 || (code == 220 && verb == EHLO_VERB_CONNECT) ||
+  return code == 421 || code == 221 || (code == 220 && (verb == EHLO_VERB_CONNECT || verb == EHLO_VERB_XCLIENT)) ||
          (code == 250 && verb_is_hello(verb));
 }
 
@@ -65,6 +64,7 @@ static inline int has_enhanced(const ehlo_server *server, uint32_t verb, uint32_
   /* LHLO is no greeting to SMTP, but a word like any other. */
   int greeting = verb == EHLO_VERB_CONNECT || verb == EHLO_VERB_HELO || verb == EHLO_VERB_EHLO ||
                  (verb == EHLO_VERB_LHLO && server->protocol == EHLO_PROTOCOL_LMTP);
+  greeting |= verb == EHLO_VERB_XCLIENT && code == 220;
   return server_offers(server, EHLO_EXT_ENHANCEDSTATUSCODES) && code / 100 != 3 && !greeting;
 }
 
@@ -119,20 +119,19 @@ static void write_last(ehlo_server *server, struct slot *slot, ehlo_span text)
     }
     return;
   }
-  uint32_t next = ehlo_capability_next(server->offered, 0);
+  uint32_t next = ehlo_server_next_line(server, 0);
   if (slot->capability == 0) {
-    if (!put_line(server, slot, next == EHLO_EXT_COUNT, text)) {
+    if (!put_line(server, slot, next == HELLO_LINES, text)) {
       return;
     }
     slot->capability = 1;
   } else {
-    next = ehlo_capability_next(server->offered, slot->capability - 1U);
+    next = ehlo_server_next_line(server, slot->capability - 1U);
   }
-  while (next < EHLO_EXT_COUNT) {
-    char buffer[CAPABILITY_TEXT];
-    uint32_t behind = ehlo_capability_next(server->offered, next + 1);
-    if (!put_line(server, slot, behind == EHLO_EXT_COUNT,
-                  ehlo_capability_format(next, server->max_message_size, buffer))) {
+  while (next < HELLO_LINES) {
+    char buffer[REPLY_LINE_MAX];
+    uint32_t behind = ehlo_server_next_line(server, next + 1);
+    if (!put_line(server, slot, behind == HELLO_LINES, ehlo_server_line(server, next, buffer))) {
       return;
     }
     slot->capability = (uint8_t)(behind + 1);
@@ -241,6 +240,9 @@ static unsigned default_row(const ehlo_server *server, uint32_t verb, uint32_t c
 {
   if (code == ehlo_commands[verb].accept) {
     return accept_row(server, verb);
+  }
+  if (verb == EHLO_VERB_AUTH && code == 454) {
+    return REPLY_AUTH_LATER;
   }
   return verb == EHLO_VERB_CONNECT && code == 554 ? (unsigned)REPLY_NO_SERVICE : ehlo_reply_find(code);
 }
@@ -354,7 +356,10 @@ static int code_is_legal(const ehlo_server *server, const struct slot *slot, int
   }
   /* What opens a session, a door for content or a turn has one positive code only; so tells what follows it. */
   int exact = slot->verb == EHLO_VERB_CONNECT || verb_is_hello(slot->verb) || slot->verb == EHLO_VERB_DATA ||
-              slot->verb == EHLO_VERB_TURN;
+              slot->verb == EHLO_VERB_TURN || slot->verb == EHLO_VERB_ATRN || slot->verb == EHLO_VERB_XCLIENT;
+  if (code == 355 && verb_opens_transaction(slot->verb)) {
+    return server->next_transid;
+  }
   int accept = ehlo_commands[slot->verb].accept;
   if (code < 400 && slot->verb != EHLO_VERB_UNKNOWN && (exact ? code != accept : code / 10 != accept / 10)) {
     return 0;
@@ -410,6 +415,16 @@ static int park(ehlo_server *server, struct slot *slot, int last, ehlo_span text
   return EHLO_OK;
 }
 
+/* "355" SP octet-offset [SP text] (RFC 1845 3) */
+static int begins_with_offset(ehlo_span text)
+{
+  size_t digits = 0;
+  while (digits < text.len && octet_is((unsigned char)text.ptr[digits], CLASS_DIGIT)) {
+    digits++;
+  }
+  return digits > 0 && (digits == text.len || text.ptr[digits] == ' ');
+}
+
 /* What a line of the host's answer comes to, once checked. */
 struct line_said {
   ehlo_enhanced enhanced;
@@ -428,7 +443,7 @@ static int check(const ehlo_server *server, const struct slot *slot, int code, c
       (slot->code != 0 && memcmp(&said->enhanced, &slot->enhanced, sizeof said->enhanced) != 0)) {
     return EHLO_ERR_CODE;
   }
-  if (!text_is_legal(slot, code, text)) {
+  if (!text_is_legal(slot, code, text) || (code == 355 && !begins_with_offset(text))) {
     return EHLO_ERR_TEXT;
   }
   said->text = text;
@@ -450,7 +465,7 @@ static int answer(ehlo_server *server, uint32_t ticket, int code, const char *en
   if (server == NULL || (text.ptr == NULL && text.len > 0)) {
     return EHLO_ERR_ARGUMENT;
   }
-  struct slot *slot = find(server, ticket);
+  struct slot *slot = ehlo_slot_find(server, ticket);
   if (slot == NULL) {
     return EHLO_ERR_TICKET;
   }
@@ -523,7 +538,7 @@ int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const
 
 int ehlo_server_accept(ehlo_server *server, uint32_t ticket)
 {
-  struct slot *slot = server == NULL ? NULL : find(server, ticket);
+  struct slot *slot = server == NULL ? NULL : ehlo_slot_find(server, ticket);
   int early = slot != NULL && slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT;
   if (slot == NULL || slot->code != 0 || early) {
     int code = slot != NULL && slot->code != 0 ? slot->code : 250;
@@ -538,7 +553,7 @@ int ehlo_server_defer(ehlo_server *server, uint32_t ticket, uint64_t tag)
   if (server == NULL) {
     return EHLO_ERR_ARGUMENT;
   }
-  struct slot *slot = find(server, ticket);
+  struct slot *slot = ehlo_slot_find(server, ticket);
   if (slot == NULL) {
     return EHLO_ERR_TICKET;
   }
@@ -559,7 +574,7 @@ int ehlo_server_resume(ehlo_server *server, uint32_t ticket)
   if (server == NULL) {
     return EHLO_ERR_ARGUMENT;
   }
-  const struct slot *slot = find(server, ticket);
+  const struct slot *slot = ehlo_slot_find(server, ticket);
   if (slot == NULL) {
     return EHLO_ERR_TICKET;
   }

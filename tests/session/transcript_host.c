@@ -533,18 +533,18 @@ static void print_event(struct run *run, const ehlo_event *event)
   case EHLO_EVENT_MAIL:
     text_print(out, " %s", verb_name(event->as.mail.verb));
     print_path(out, &event->as.mail.path);
-    if (event->as.mail.has_size) {
-      text_print(out, " size=%llu", (unsigned long long)event->as.mail.size);
+    if (event->as.mail.parameters.has_size) {
+      text_print(out, " size=%llu", (unsigned long long)event->as.mail.parameters.size);
     }
-    if (event->as.mail.body != EHLO_BODY_NONE) {
-      text_print(out, " body=%s", name_in(bodies, 3, event->as.mail.body));
+    if (event->as.mail.parameters.body != EHLO_BODY_NONE) {
+      text_print(out, " body=%s", name_in(bodies, 3, event->as.mail.parameters.body));
     }
-    text_print(out, "%s", event->as.mail.smtputf8 ? " smtputf8" : "");
-    print_span(out, "parameters=", event->as.mail.parameters);
+    text_print(out, "%s", event->as.mail.parameters.smtputf8 ? " smtputf8" : "");
+    print_span(out, "parameters=", event->as.mail.raw);
     break;
   case EHLO_EVENT_RCPT:
     print_path(out, &event->as.rcpt.path);
-    print_span(out, "parameters=", event->as.rcpt.parameters);
+    print_span(out, "parameters=", event->as.rcpt.raw);
     break;
   case EHLO_EVENT_DATA: text_print(out, " recipients=%u", event->as.data.recipients); break;
   case EHLO_EVENT_MESSAGE:
