@@ -1,25 +1,27 @@
 /* client_replies.c: what follows from a reply, one function for each kind. Floor: session. */
 #include "client.h"
 
-/* ehlo-line = ehlo-keyword *( SP ehlo-param ); a line that is none is ignored, as unknown keywords are (RFC 5321
- * 4.1.1.1). */
-void ehlo_client_capability(ehlo_client *client, ehlo_span text)
+void ehlo_client_forget(ehlo_client *client)
 {
-  uint32_t extension = ehlo_extension_find(text);
-  if (extension == EHLO_EXT_COUNT) {
-    return;
+  static const struct offer nothing;
+  client->offer = nothing;
+  client->hello_verb = EHLO_VERB_NONE;
+  client->authenticated = 0;
+  client->call = CALL_HELLO;
+}
+
+/* An extension without those that it needs cannot be had; nor one that the host does not use. */
+static void drop_unusable(ehlo_client *client)
+{
+  client->offer.set &= client->use;
+  if (!client_offers(client, EHLO_EXT_8BITMIME)) {
+    client->offer.set &= ~capability_bit(EHLO_EXT_SMTPUTF8); /* (RFC 6531 3.1) */
   }
-  client->next_offered |= capability_bit(extension);
-  if (extension == EHLO_EXT_SIZE) {
-    /* SIZE alone, and one that cannot be read, say nothing about the maximum (RFC 1870 3). */
-    uint64_t limit;
-    ehlo_span number = span_from(text, text.len > 4 ? 5 : 4);
-    while (number.len > 0 && number.ptr[number.len - 1] == ' ') {
-      number.len--;
-    }
-    if (ehlo_parse_number(number, SIZE_MAX, &limit) == EHLO_OK) {
-      client->next_size_limit = limit;
-    }
+  if (!client_offers(client, EHLO_EXT_CHUNKING) || !client_offers(client, EHLO_EXT_8BITMIME)) {
+    client->offer.set &= ~capability_bit(EHLO_EXT_BINARYMIME); /* (RFC 3030 3) */
+  }
+  if (!client_offers(client, EHLO_EXT_LIMITS)) {
+    client->offer.mail_max = client->offer.rcpt_max = client->offer.rcpt_domain_max = 0;
   }
 }
 
@@ -34,14 +36,9 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
     return 0;
   }
   client->hello_verb = (uint8_t)command->verb;
-  client->offered = client->next_offered & client->use;
-  if (!client_offers(client, EHLO_EXT_8BITMIME)) {
-    client->offered &= ~capability_bit(EHLO_EXT_SMTPUTF8); /* it cannot be had without (RFC 6531 3.1) */
-  }
-  if (!client_offers(client, EHLO_EXT_CHUNKING) || !client_offers(client, EHLO_EXT_8BITMIME)) {
-    client->offered &= ~capability_bit(EHLO_EXT_BINARYMIME); /* (RFC 3030 3) */
-  }
-  client->size_limit = client_offers(client, EHLO_EXT_SIZE) ? client->next_size_limit : 0;
+  client->offer = client->next_offer;
+  client->area ^= 1;
+  drop_unusable(client);
   client->call = CALL_IDLE;
   client->held = client->needs_reset = 0;
   event->type = EHLO_CLIENT_EVENT_HELLO;
@@ -49,7 +46,7 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
   return 0;
 }
 
-/* How many RCPTs and DATA stand in the queue before the next transaction. */
+/* How many RCPTs and DATA, or BURL in its place, stand in the queue before the next transaction. */
 static uint32_t queued_in_transaction(const ehlo_client *client)
 {
   uint32_t count = 0;
@@ -58,7 +55,7 @@ static uint32_t queued_in_transaction(const ehlo_client *client)
     if (verb_opens_transaction(verb)) {
       break;
     }
-    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_NONE ? 1 : 0;
+    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_NONE || verb == EHLO_VERB_MESSAGE;
   }
   return count;
 }
@@ -85,7 +82,13 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
                          ehlo_client_event *event)
 {
   client->in_transaction = 1;
-  client->doomed = code >= 300;
+  client->doomed = code >= 400;
+  client->resumed = code == 355;
+  if (client->checkpoint) {
+    client->checkpoint = 0;
+    client->call_resumed = client->resumed;
+    client->call = client->call_before;
+  }
   client->mail_tag = command->tag;
   client->rcpts_answered = 0;
   client->rcpts_accepted = 0;
@@ -170,6 +173,7 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
       refuse_data(client, code, enhanced, event);
     }
     break;
+  case EHLO_VERB_BURL:
   case EHLO_VERB_BDAT: ehlo_client_chunk_answered(client, code, enhanced, event); break;
   case EHLO_VERB_MESSAGE:
   case EHLO_VERB_RESULT: ehlo_client_verdict(client, code, enhanced, event); break;
@@ -186,6 +190,19 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
       ehlo_client_enter(client, CLIENT_TLS);
     }
     break;
+  case EHLO_VERB_AUTH: ehlo_client_auth_answered(client, code); break;
+  case EHLO_VERB_ETRN:
+    if (code >= 500) {
+      client->offer.set &= ~capability_bit(EHLO_EXT_ETRN); /* it is none after all (RFC 1985 5.2) */
+    }
+    break;
+  case EHLO_VERB_XCLIENT:
+    client->call = client->call_before;
+    if (code < 300) {
+      ehlo_client_forget(client);
+    }
+    break;
+  case EHLO_VERB_ATRN:
   case EHLO_VERB_TURN:
     client->call = client->call_before;
     if (code < 300) {

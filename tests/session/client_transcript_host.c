@@ -201,7 +201,7 @@ static void after_call(struct run *run, int may_have_moved)
   }
   uint32_t want = ehlo_client_want(run->client);
   LAW(run, want != 0, "a session always wants something");
-  LAW(run, ((want & EHLO_WANT_READ) != 0) == ((want & (EHLO_WANT_CLOSE | EHLO_WANT_TURN)) == 0),
+  LAW(run, ((want & EHLO_WANT_READ) != 0) == ((want & (EHLO_WANT_CLOSE | EHLO_WANT_TURN | EHLO_WANT_TLS)) == 0),
       "READ is shown until the session is over");
   if (run->in_handler) {
     return;
@@ -225,7 +225,7 @@ static const char *error_name(int error)
   static const char *const names[] = {"OK",        "ARGUMENT", "CONFIG",       "MEMORY", "VERSION",     "STATE",
                                       "REENTRANT", "TICKET",   "CODE",         "TEXT",   "SPACE",       "SYNTAX",
                                       "TOO_LONG",  "BUFFER",   "BARE_NEWLINE", "HOST",   "NOT_OFFERED", "8BITMIME",
-                                      "SMTPUTF8",  "SIZE",     "REFUSED"};
+                                      "SMTPUTF8",  "SIZE",     "REFUSED",      "TLS",    "LIMIT"};
   return error > 0 ? "?" : name_in(names, sizeof names / sizeof names[0], (uint32_t)-error);
 }
 
@@ -247,22 +247,74 @@ static void copy_free(ehlo_span copy)
   free((char *)(uintptr_t)copy.ptr);
 }
 
-static int call_mail(struct run *run, const struct call *call, ehlo_span path, ehlo_span parameters)
+/* The parameters of a call, as fields. What cannot be read as one is a fault of the transcript. */
+static ehlo_mail_parameters mail_parameters(struct run *run, ehlo_span options, ehlo_span others)
 {
-  ehlo_mail_options options = {.struct_size = sizeof options,
-                               .size = call->size,
-                               .has_size = call->has_size,
-                               .body = call->body,
-                               .smtputf8 = call->smtputf8,
-                               .parameters = parameters};
-  int is_default = !call->has_size && call->body == EHLO_BODY_NONE && !call->smtputf8 && parameters.len == 0;
-  const ehlo_mail_options *given = is_default ? NULL : &options;
-  switch (call->kind) {
-  case CALL_MAIL: return ehlo_client_mail(run->client, path, given, run->tag);
-  case CALL_SEND: return ehlo_client_send(run->client, path, given, run->tag);
-  case CALL_SOML: return ehlo_client_soml(run->client, path, given, run->tag);
-  default: return ehlo_client_saml(run->client, path, given, run->tag);
+  ehlo_mail_parameters parameters = {.struct_size = sizeof parameters, .others = others};
+  ehlo_parameter parameter;
+  int result = EHLO_OK;
+  while (result == EHLO_OK && ehlo_parameter_next(&options, EHLO_PARSE_UTF8, &parameter) == 1) {
+    result = ehlo_mail_parameter_read(&parameter, EHLO_PARSE_UTF8, &parameters);
   }
+  LAW(run, result == EHLO_OK && options.len == 0, "(of transcripts) parameters of MAIL are some");
+  return parameters;
+}
+
+static ehlo_rcpt_parameters rcpt_parameters(struct run *run, ehlo_span options, ehlo_span others)
+{
+  ehlo_rcpt_parameters parameters = {.struct_size = sizeof parameters, .others = others};
+  ehlo_parameter parameter;
+  int result = EHLO_OK;
+  while (result == EHLO_OK && ehlo_parameter_next(&options, EHLO_PARSE_UTF8, &parameter) == 1) {
+    result = ehlo_rcpt_parameter_read(&parameter, EHLO_PARSE_UTF8, &parameters);
+  }
+  LAW(run, result == EHLO_OK && options.len == 0, "(of transcripts) parameters of RCPT are some");
+  return parameters;
+}
+
+static int call_envelope(struct run *run, const struct call *call, ehlo_span path, ehlo_span others)
+{
+  ehlo_span options = copy_of(&call->options);
+  int is_default = options.len == 0 && others.len == 0;
+  int result;
+  if (call->kind == CALL_RCPT) {
+    ehlo_rcpt_parameters rcpt = rcpt_parameters(run, options, others);
+    result = ehlo_client_rcpt(run->client, path, is_default ? NULL : &rcpt, run->tag);
+  } else {
+    ehlo_mail_parameters mail = mail_parameters(run, options, others);
+    const ehlo_mail_parameters *given = is_default ? NULL : &mail;
+    result = call->kind == CALL_MAIL   ? ehlo_client_mail(run->client, path, given, run->tag)
+             : call->kind == CALL_SEND ? ehlo_client_send(run->client, path, given, run->tag)
+             : call->kind == CALL_SOML ? ehlo_client_soml(run->client, path, given, run->tag)
+                                       : ehlo_client_saml(run->client, path, given, run->tag);
+  }
+  copy_free(options);
+  return result;
+}
+
+static int call_auth(struct run *run, const struct call *call, ehlo_span mechanism)
+{
+  ehlo_span fields[4];
+  for (size_t i = 0; i < 4; i++) {
+    fields[i] = copy_of(&call->fields[i]);
+  }
+  int result;
+  if (call->kind == CALL_AUTH) {
+    ehlo_credentials credentials = {.struct_size = sizeof credentials,
+                                    .mechanism = ehlo_sasl_find(mechanism),
+                                    .authzid = fields[0],
+                                    .authcid = fields[1],
+                                    .secret = fields[2],
+                                    .host = fields[3],
+                                    .port = (uint32_t)call->number};
+    result = ehlo_client_auth(run->client, &credentials, run->tag);
+  } else {
+    result = ehlo_client_auth_begin(run->client, mechanism, call->number ? &fields[0] : NULL, run->tag);
+  }
+  for (size_t i = 0; i < 4; i++) {
+    copy_free(fields[i]);
+  }
+  return result;
 }
 
 static int call_command(struct run *run, const struct call *call)
@@ -270,7 +322,6 @@ static int call_command(struct run *run, const struct call *call)
   ehlo_client *client = run->client;
   ehlo_span argument = copy_of(&call->argument);
   ehlo_span parameters = copy_of(&call->parameters);
-  ehlo_rcpt_options rcpt = {.struct_size = sizeof rcpt, .parameters = parameters};
   int result = EHLO_OK;
   switch (call->kind) {
   case CALL_HELLO: result = ehlo_client_hello(client, run->tag); break;
@@ -278,8 +329,8 @@ static int call_command(struct run *run, const struct call *call)
   case CALL_MAIL:
   case CALL_SEND:
   case CALL_SOML:
-  case CALL_SAML: result = call_mail(run, call, argument, parameters); break;
-  case CALL_RCPT: result = ehlo_client_rcpt(client, argument, parameters.len > 0 ? &rcpt : NULL, run->tag); break;
+  case CALL_SAML:
+  case CALL_RCPT: result = call_envelope(run, call, argument, parameters); break;
   case CALL_DATA: result = ehlo_client_data(client, run->tag); break;
   case CALL_RSET: result = ehlo_client_rset(client, run->tag); break;
   case CALL_VRFY: result = ehlo_client_vrfy(client, argument, (int)call->smtputf8, run->tag); break;
@@ -288,6 +339,16 @@ static int call_command(struct run *run, const struct call *call)
   case CALL_NOOP: result = ehlo_client_noop(client, argument, run->tag); break;
   case CALL_QUIT: result = ehlo_client_quit(client, run->tag); break;
   case CALL_TURN: result = ehlo_client_turn(client, run->tag); break;
+  case CALL_STARTTLS: result = ehlo_client_starttls(client, run->tag); break;
+  case CALL_AUTH:
+  case CALL_AUTH_BEGIN: result = call_auth(run, call, argument); break;
+  case CALL_AUTH_RESPOND: result = ehlo_client_auth_respond(client, argument); break;
+  case CALL_AUTH_CANCEL: result = ehlo_client_auth_cancel(client); break;
+  case CALL_ETRN: result = ehlo_client_etrn(client, argument, run->tag); break;
+  case CALL_ATRN: result = ehlo_client_atrn(client, argument, run->tag); break;
+  case CALL_BURL: result = ehlo_client_burl(client, argument, (int)call->number, run->tag); break;
+  case CALL_XCLIENT: result = ehlo_client_xclient(client, argument, run->tag); break;
+  case CALL_XFORWARD: result = ehlo_client_xforward(client, argument, run->tag); break;
   case CALL_COMMAND: result = ehlo_client_command(client, argument, parameters, run->tag); break;
   case CALL_BODY_END: result = ehlo_client_body_end(client); break;
   default: break;
@@ -385,6 +446,30 @@ static struct view view_of(const ehlo_client *client)
   return view;
 }
 
+/* What the server says of its extensions. */
+static void print_limits(const ehlo_client *client, struct text *out)
+{
+  text_print(out, "authenticated %d\ntls %d\nby-min %u\nhold-max %u\nhold-until-max %lld\nmail-max %u\nrcpt-max %u\n",
+             ehlo_client_authenticated(client), ehlo_client_tls(client), ehlo_client_by_min(client),
+             ehlo_client_hold_max(client), (long long)ehlo_client_hold_until_max(client), ehlo_client_mail_max(client),
+             ehlo_client_rcpt_max(client));
+  text_print(out, "rcpt-domain-max %u\nmechanisms", ehlo_client_rcpt_domain_max(client));
+  for (uint32_t mechanism = 1; mechanism < EHLO_SASL_COUNT; mechanism++) {
+    if ((ehlo_client_mechanisms(client) >> mechanism & 1) != 0) {
+      text_print(out, " %s", ehlo_sasl_name(mechanism));
+    }
+  }
+  text_print(out, "\n");
+  for (uint32_t extension = 0; extension < EHLO_EXT_COUNT; extension++) {
+    ehlo_span text = ehlo_client_parameters(client, extension);
+    if (text.len > 0) {
+      text_print(out, "parameters %s", ehlo_extension_keyword(extension));
+      print_span(out, "", text);
+      text_print(out, "\n");
+    }
+  }
+}
+
 static void print_states(const struct run *run, int with_clock, struct text *out)
 {
   const ehlo_client *client = run->client;
@@ -409,6 +494,7 @@ static void print_states(const struct run *run, int with_clock, struct text *out
     }
   }
   text_print(out, "\n");
+  print_limits(client, out);
 }
 
 /* A command, body or body_end. */
@@ -517,6 +603,9 @@ static void print_event(struct text *out, const ehlo_client_event *event)
     text_print(out, " %s %u", verb_name(reply->verb), reply->code);
     print_enhanced(out, &reply->enhanced);
     text_print(out, " ordinal=%u number=%u%s", reply->ordinal, reply->number, reply->fallback ? " fallback" : "");
+    if (reply->code == 355) {
+      text_print(out, " offset=%llu", (unsigned long long)reply->offset);
+    }
     print_span(out, "text=", reply->text);
     print_span(out, "line=", reply->line);
     break;
@@ -528,7 +617,12 @@ static void print_event(struct text *out, const ehlo_client_event *event)
     break;
   case EHLO_CLIENT_EVENT_VIOLATION:
     text_print(out, " %s %s", violation_name(violation->kind), verb_name(violation->verb));
+    text_print(out, "%s", violation->goes_on ? " goes-on" : "");
     print_span(out, "octets=", violation->octets);
+    break;
+  case EHLO_CLIENT_EVENT_CHALLENGE:
+    text_print(out, " number=%u%s", event->as.challenge.number, event->as.challenge.answered ? " answered" : "");
+    print_span(out, "octets=", event->as.challenge.octets);
     break;
   default: break;
   }
@@ -718,6 +812,7 @@ static void act(struct run *run, const struct client_item *item)
       laws_called(&run->laws, &item->call, 0);
     }
     break;
+  case CALL_TLS_DONE: result = ehlo_client_tls_done(run->client); break;
   case CALL_EOF: result = ehlo_client_eof(run->client); break;
   default: result = ehlo_client_timed_out(run->client); break;
   }
@@ -786,6 +881,29 @@ static void look(struct run *run, const struct client_item *item)
 
 /* ---- a replay ------------------------------------------------------------------------------- */
 
+/* Does the server say the word, in any case? */
+static int is_heard(const struct client_items *items, const char *word)
+{
+  for (size_t i = 0; i < items->count; i++) {
+    if (items->items[i].kind == CLIENT_FEED && strcasestr(string_of(&items->items[i].octets), word) != NULL) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* Where there is to be little room for output: without the extensions that nobody speaks of, for whose sake there would
+ * be more. */
+static void use_little(struct run *run)
+{
+  for (uint32_t extension = EHLO_EXT_DSN; extension < EHLO_EXT_COUNT; extension++) {
+    const char *keyword = ehlo_extension_keyword(extension);
+    if (!is_heard(&run->section->given, keyword) && !is_heard(&run->section->script, keyword)) {
+      run->config.use[extension] = 0;
+    }
+  }
+}
+
 static void begin(struct run *run)
 {
   if (input_arena == NULL) {
@@ -795,6 +913,9 @@ static void begin(struct run *run)
   }
   run->config = run->section->config;
   run->config.output_size = run->section->has_output_size ? run->config.output_size : run->way->output_size;
+  if (run->config.output_size == EHLO_CLIENT_MIN_OUTPUT_SIZE) {
+    use_little(run);
+  }
   laws_begin(&run->laws, &run->config);
   run->block_size = ehlo_client_size(&run->config);
   if (run->block_size == 0 || run->block_size > ARENA_SIZE - CANARY) {

@@ -71,10 +71,21 @@ static const struct {
              {"noop", CALL_NOOP},
              {"quit", CALL_QUIT},
              {"turn", CALL_TURN},
+             {"starttls", CALL_STARTTLS},
              {"command", CALL_COMMAND},
              {"body", CALL_BODY},
              {"body_end", CALL_BODY_END},
              {"body_abort", CALL_BODY_ABORT},
+             {"tls_done", CALL_TLS_DONE},
+             {"auth", CALL_AUTH},
+             {"auth_begin", CALL_AUTH_BEGIN},
+             {"respond", CALL_AUTH_RESPOND},
+             {"cancel", CALL_AUTH_CANCEL},
+             {"etrn", CALL_ETRN},
+             {"atrn", CALL_ATRN},
+             {"burl", CALL_BURL},
+             {"xclient", CALL_XCLIENT},
+             {"xforward", CALL_XFORWARD},
              {"sent", CALL_SENT},
              {"eof", CALL_EOF},
              {"timed_out", CALL_TIMED_OUT}};
@@ -82,11 +93,11 @@ static const struct {
 static int read_error(struct reader *reader, const char *word)
 {
   static const char *const names[] = {
-      "EHLO_OK",         "EHLO_ERR_ARGUMENT",    "EHLO_ERR_CONFIG",   "EHLO_ERR_MEMORY",   "EHLO_ERR_VERSION",
-      "EHLO_ERR_STATE",  "EHLO_ERR_REENTRANT",   "EHLO_ERR_TICKET",   "EHLO_ERR_CODE",     "EHLO_ERR_TEXT",
-      "EHLO_ERR_SPACE",  "EHLO_ERR_SYNTAX",      "EHLO_ERR_TOO_LONG", "EHLO_ERR_BUFFER",   "EHLO_ERR_BARE_NEWLINE",
-      "EHLO_ERR_HOST",   "EHLO_ERR_NOT_OFFERED", "EHLO_ERR_8BITMIME", "EHLO_ERR_SMTPUTF8", "EHLO_ERR_SIZE",
-      "EHLO_ERR_REFUSED"};
+      "EHLO_OK",          "EHLO_ERR_ARGUMENT",    "EHLO_ERR_CONFIG",   "EHLO_ERR_MEMORY",   "EHLO_ERR_VERSION",
+      "EHLO_ERR_STATE",   "EHLO_ERR_REENTRANT",   "EHLO_ERR_TICKET",   "EHLO_ERR_CODE",     "EHLO_ERR_TEXT",
+      "EHLO_ERR_SPACE",   "EHLO_ERR_SYNTAX",      "EHLO_ERR_TOO_LONG", "EHLO_ERR_BUFFER",   "EHLO_ERR_BARE_NEWLINE",
+      "EHLO_ERR_HOST",    "EHLO_ERR_NOT_OFFERED", "EHLO_ERR_8BITMIME", "EHLO_ERR_SMTPUTF8", "EHLO_ERR_SIZE",
+      "EHLO_ERR_REFUSED", "EHLO_ERR_TLS",         "EHLO_ERR_LIMIT"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (strcmp(word, names[i]) == 0) {
       return -(int)i;
@@ -96,12 +107,8 @@ static int read_error(struct reader *reader, const char *word)
   return EHLO_OK;
 }
 
-static int opens_transaction(int kind)
-{
-  return kind == CALL_MAIL || kind == CALL_SEND || kind == CALL_SOML || kind == CALL_SAML;
-}
-
-/* A path, and behind it the options: what is not the name of one is a parameter, as it stands. */
+/* A path, and behind it the parameters: those that begin with a small letter go into their fields, the others go out as
+ * they stand. */
 static void read_envelope(struct reader *reader, struct call *call, const char *at)
 {
   const char *word;
@@ -109,19 +116,44 @@ static void read_envelope(struct reader *reader, struct call *call, const char *
   add_octets(reader, &call->argument, word, length);
   while (*at != '\0') {
     length = next_word(&at, &word);
-    if (opens_transaction(call->kind) && starts(word, "size=")) {
-      call->has_size = 1;
-      call->size = strtoull(word + 5, NULL, 10);
-    } else if (opens_transaction(call->kind) && word_is(word, length, "body=7BIT")) {
-      call->body = EHLO_BODY_7BIT;
-    } else if (opens_transaction(call->kind) && word_is(word, length, "body=8BITMIME")) {
-      call->body = EHLO_BODY_8BITMIME;
-    } else if (opens_transaction(call->kind) && word_is(word, length, "smtputf8")) {
-      call->smtputf8 = 1;
-    } else {
-      text_add(&call->parameters, " ", call->parameters.len > 0 ? 1 : 0);
-      add_octets(reader, &call->parameters, word, length);
+    struct text *to = *word >= 'a' && *word <= 'z' ? &call->options : &call->parameters;
+    text_add(to, " ", to->len > 0 ? 1 : 0);
+    add_octets(reader, to, word, length);
+  }
+}
+
+/* A mechanism, and behind it the credentials. */
+static void read_auth(struct reader *reader, struct call *call, const char *at)
+{
+  static const char *const names[] = {"authzid=", "authcid=", "secret=", "host="};
+  const char *word;
+  size_t length = next_word(&at, &word);
+  add_octets(reader, &call->argument, word, length);
+  while (*at != '\0') {
+    length = next_word(&at, &word);
+    size_t i = 0;
+    while (i < 4 && !starts(word, names[i])) {
+      i++;
     }
+    if (i < 4) {
+      add_octets(reader, &call->fields[i], word + strlen(names[i]), length - strlen(names[i]));
+    } else if (starts(word, "port=")) {
+      call->number = (size_t)strtoul(word + 5, NULL, 10);
+    } else {
+      complain(reader, "no such field");
+    }
+  }
+}
+
+/* A mechanism, and perhaps the initial response: "=" for an empty one. */
+static void read_auth_begin(struct reader *reader, struct call *call, const char *at)
+{
+  const char *word;
+  size_t length = next_word(&at, &word);
+  add_octets(reader, &call->argument, word, length);
+  call->number = *at != '\0';
+  if (strcmp(at, "=") != 0) {
+    add_octets(reader, &call->fields[0], at, strlen(at));
   }
 }
 
@@ -160,6 +192,13 @@ static void read_call(struct reader *reader, struct call *call, char *from)
     }
     add_octets(reader, &call->argument, at, rest);
     break;
+  case CALL_AUTH: read_auth(reader, call, at); break;
+  case CALL_AUTH_BEGIN: read_auth_begin(reader, call, at); break;
+  case CALL_BURL:
+    length = next_word(&at, &word);
+    add_octets(reader, &call->argument, word, length);
+    call->number = strcmp(at, "last") == 0;
+    break;
   case CALL_COMMAND:
     length = next_word(&at, &word);
     add_octets(reader, &call->argument, word, length);
@@ -174,7 +213,7 @@ static void read_call(struct reader *reader, struct call *call, char *from)
 static void read_host(struct reader *reader, char *from)
 {
   if (starts(from, "fatal ")) {
-    static const char *const names[] = {"LINE", "REPLY", "HELLO", "CONTENT", "END", "VIOLATION"};
+    static const char *const names[] = {"LINE", "REPLY", "HELLO", "CONTENT", "END", "VIOLATION", "CHALLENGE"};
     struct client_item *item = new_item(reader, &reader->section->script, CLIENT_FATAL);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
       item->event = strcmp(from + 6, names[i]) == 0 ? (uint32_t)i + 1 : item->event;
@@ -202,6 +241,7 @@ static void read_setting(struct reader *reader, const char *from)
   } numbers[] = {{"output-size", &config->output_size},           {"max-commands", &config->max_commands},
                  {"max-recipients", &config->max_recipients},     {"max-reply-line", &config->max_reply_line},
                  {"max-reply-lines", &config->max_reply_lines},   {"max-reply-size", &config->max_reply_size},
+                 {"parameters-size", &config->parameters_size},   {"max-sasl-line", &config->max_sasl_line},
                  {"greeting-timeout", &config->greeting_timeout}, {"command-timeout", &config->command_timeout},
                  {"data-timeout", &config->data_timeout},         {"content-timeout", &config->content_timeout},
                  {"verdict-timeout", &config->verdict_timeout}};
@@ -211,7 +251,8 @@ static void read_setting(struct reader *reader, const char *from)
   } options[] = {{"no-helo", &config->no_helo},
                  {"hold-data", &config->hold_data},
                  {"pass-parameters", &config->pass_parameters},
-                 {"convert-lf", &config->convert_lf}};
+                 {"convert-lf", &config->convert_lf},
+                 {"allow-plaintext-auth", &config->allow_plaintext_auth}};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     if (word_is(word, length, numbers[i].name)) {
       *numbers[i].value = (uint32_t)strtoul(at, NULL, 10);
@@ -251,7 +292,7 @@ static void give_reply(struct reader *reader, const char *reply)
   text_print(&item->octets, "%s\r\n", reply);
 }
 
-/* The answer to a hello: each word a line, "SIZE=1000" for "SIZE 1000". */
+/* The answer to a hello: each word a line, "SIZE=1000" for "SIZE 1000", "LIMITS=A/1=B" for "LIMITS A=1 B". */
 static void give_hello(struct reader *reader, const char *keywords)
 {
   struct client_item *item = new_item(reader, &reader->section->given, CLIENT_FEED);
@@ -261,7 +302,7 @@ static void give_hello(struct reader *reader, const char *keywords)
     size_t length = next_word(&keywords, &word);
     text_print(&item->octets, "250%c", *keywords == '\0' ? ' ' : '-');
     for (size_t i = 0; i < length; i++) {
-      text_add(&item->octets, word[i] == '=' ? " " : &word[i], 1);
+      text_add(&item->octets, word[i] == '=' ? " " : word[i] == '/' ? "=" : &word[i], 1);
     }
     text_print(&item->octets, "\r\n");
   }
@@ -422,6 +463,10 @@ static void free_items(struct client_items *items)
     text_free(&item->octets);
     text_free(&item->call.argument);
     text_free(&item->call.parameters);
+    text_free(&item->call.options);
+    for (size_t field = 0; field < 4; field++) {
+      text_free(&item->call.fields[field]);
+    }
     text_free(&item->events);
     text_free(&item->states);
   }

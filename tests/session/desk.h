@@ -30,15 +30,19 @@ struct desk {
   int fatal;
   int over; /* no event may come any more */
 
-  unsigned count[7];             /* events so far, by type */
+  unsigned count[8];             /* events so far, by type */
   ehlo_client_event_reply reply; /* the last ones */
   ehlo_client_event_end end;
   ehlo_client_event_violation violation;
+  ehlo_client_event_challenge challenge;
   uint64_t reply_tag, end_tag;
 };
 
 /* A config with the defaults and a host name. */
 ehlo_client_config desk_config(void);
+
+/* The same with as little output as can be: without the extensions that make commands longer. */
+ehlo_client_config desk_small_config(void);
 
 /* The handler of a desk, which `user` is. */
 int desk_on_event(ehlo_client *client, const ehlo_client_event *event, void *user);

@@ -38,8 +38,11 @@ static void config_has_the_defaults_of_the_header(void **state)
   assert_int_equal(config.data_timeout, 120);     /* [H-TIME-05] */
   assert_int_equal(config.content_timeout, 180);  /* [H-TIME-06] */
   assert_int_equal(config.verdict_timeout, 600);  /* [H-TIME-07] */
+  assert_int_equal(config.parameters_size, 512);
+  assert_int_equal(config.max_sasl_line, 12288); /* [B-AUTH-15] */
   assert_int_equal(config.no_helo | config.hold_data | config.pass_parameters | config.convert_lf, 0);
-  assert_int_equal(ehlo_client_size(&config), 0); /* a host name is required */
+  assert_int_equal(config.allow_plaintext_auth | config.chunking, 0); /* [B-AUTH-21] */
+  assert_int_equal(ehlo_client_size(&config), 0);                     /* a host name is required */
 }
 
 static int is_legal(const void *config)
@@ -63,7 +66,8 @@ static void config_limits_are_checked(void **state)
       {&config.max_reply_lines, 1, UINT32_MAX},  {&config.max_reply_size, 1024, UINT32_MAX},
       {&config.greeting_timeout, 0, UINT32_MAX}, {&config.command_timeout, 0, UINT32_MAX},
       {&config.data_timeout, 0, UINT32_MAX},     {&config.content_timeout, 0, UINT32_MAX},
-      {&config.verdict_timeout, 0, UINT32_MAX},  {&config.protocol, 0, 1}};
+      {&config.verdict_timeout, 0, UINT32_MAX},  {&config.protocol, 0, 1},
+      {&config.parameters_size, 0, 65536},       {&config.max_sasl_line, 512, 65536}};
   check_config_limits(limits, sizeof limits / sizeof limits[0], is_legal, &config);
   config.max_reply_line = 1025;
   config.max_reply_size = 1024;
@@ -178,6 +182,22 @@ static void null_is_told(void **state)
   assert_int_equal(ehlo_client_hello_verb(NULL), EHLO_VERB_NONE);
   assert_int_equal(ehlo_client_pending(NULL), 0);
   assert_int_equal(ehlo_client_violation(NULL), 0);
+  assert_int_equal(ehlo_client_starttls(NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_tls_done(NULL), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth(NULL, NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_begin(NULL, ehlo_span_of("X"), NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_respond(NULL, none), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_cancel(NULL), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_etrn(NULL, ehlo_span_of("a.b"), 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_atrn(NULL, none, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_burl(NULL, ehlo_span_of("a:b"), 1, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xclient(NULL, ehlo_span_of("A=b"), 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xforward(NULL, ehlo_span_of("A=b"), 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_authenticated(NULL) + ehlo_client_tls(NULL), 0);
+  assert_int_equal(ehlo_client_parameters(NULL, EHLO_EXT_AUTH).len, 0);
+  assert_int_equal(ehlo_client_mechanisms(NULL) + ehlo_client_by_min(NULL) + ehlo_client_hold_max(NULL), 0);
+  assert_true(ehlo_client_hold_until_max(NULL) == 0);
+  assert_int_equal(ehlo_client_mail_max(NULL) + ehlo_client_rcpt_max(NULL) + ehlo_client_rcpt_domain_max(NULL), 0);
 
   desk_begin(&desk, NULL, ALL_OFFERED);
   assert_int_equal(ehlo_client_feed(desk.client, NULL, 1, &size), EHLO_ERR_ARGUMENT);
@@ -190,18 +210,30 @@ static void null_is_told(void **state)
   assert_int_equal(ehlo_client_noop(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_command(desk.client, lie, none, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_command(desk.client, ehlo_span_of("X"), lie, 0), EHLO_ERR_ARGUMENT);
-  ehlo_mail_options mail = {.struct_size = sizeof mail - 1};
-  ehlo_rcpt_options rcpt = {.struct_size = 0};
+  ehlo_credentials credentials = {.struct_size = sizeof credentials - 1, .mechanism = EHLO_SASL_EXTERNAL};
+  assert_int_equal(ehlo_client_auth(desk.client, NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth(desk.client, &credentials, 0), EHLO_ERR_ARGUMENT);
+  credentials = (ehlo_credentials){.struct_size = sizeof credentials, .mechanism = EHLO_SASL_CRAM_MD5};
+  assert_int_equal(ehlo_client_auth(desk.client, &credentials, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_begin(desk.client, lie, NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_begin(desk.client, ehlo_span_of("X"), &lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_etrn(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_atrn(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_burl(desk.client, lie, 1, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xclient(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xforward(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
+  ehlo_mail_parameters mail = {.struct_size = sizeof mail - 1};
+  ehlo_rcpt_parameters rcpt = {.struct_size = 0};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
-  mail = (ehlo_mail_options){.struct_size = sizeof mail, .body = 4};
+  mail = (ehlo_mail_parameters){.struct_size = sizeof mail, .body = 4};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
-  mail = (ehlo_mail_options){.struct_size = sizeof mail, .parameters = lie};
+  mail = (ehlo_mail_parameters){.struct_size = sizeof mail, .others = lie};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(desk_output(&desk).len, 0);
   assert_null(ehlo_client_output(desk.client, NULL));
   assert_int_equal(desk_mail(&desk, 2), EHLO_OK);
   assert_int_equal(ehlo_client_rcpt(desk.client, ehlo_span_of("a@b"), &rcpt, 0), EHLO_ERR_ARGUMENT);
-  rcpt = (ehlo_rcpt_options){.struct_size = sizeof rcpt, .parameters = lie};
+  rcpt = (ehlo_rcpt_parameters){.struct_size = sizeof rcpt, .others = lie};
   assert_int_equal(ehlo_client_rcpt(desk.client, ehlo_span_of("a@b"), &rcpt, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_rcpt(desk.client, lie, NULL, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(desk_rcpt(&desk, 3), EHLO_OK);
@@ -515,8 +547,7 @@ static void many_recipients(const char *offered, size_t take)
   size_t at = 0;
   unsigned called = 0;
   unsigned answered = 0;
-  ehlo_client_config config = desk_config();
-  config.output_size = EHLO_CLIENT_MIN_OUTPUT_SIZE;
+  ehlo_client_config config = desk_small_config();
   config.max_commands = 1000;
   desk_begin(&desk, &config, offered);
   assert_int_equal(desk_mail(&desk, 0), EHLO_OK);
@@ -573,13 +604,12 @@ static void room_for_content_comes_with_sending(void **state)
   for (size_t take = 1; take < 9; take++) {
     struct desk desk;
     ehlo_span spans[8];
-    ehlo_client_config config = desk_config();
+    ehlo_client_config config = desk_small_config();
     size_t given = 0;
     size_t length = 0;
     size_t taken;
     size_t count;
     int result = EHLO_ERR_SPACE;
-    config.output_size = EHLO_CLIENT_MIN_OUTPUT_SIZE;
     desk_begin(&desk, &config, PIPELINING);
     desk_transaction(&desk);
     desk_answer(&desk, "250 ok\r\n250 ok\r\n354 go on\r\n");
@@ -742,14 +772,14 @@ static void what_was_not_offered_is_refused(void **state)
 {
   (void)state;
   struct desk desk;
-  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_8BITMIME};
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_8BITMIME};
   desk_begin(&desk, NULL, "250-mail.example.org\r\n250 SMTPUTF8\r\n"); /* which is nothing without 8BITMIME */
   assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 0), EHLO_ERR_8BITMIME); /* [C-8BIT-05] */
   options.body = EHLO_BODY_NONE;
   options.smtputf8 = 1;
   assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 0), EHLO_ERR_SMTPUTF8); /* [C-UTF8-15] */
   options.smtputf8 = 0;
-  options.parameters = ehlo_span_of("X=1");
+  options.others = ehlo_span_of("X=1");
   assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 0),
                    EHLO_ERR_NOT_OFFERED); /* [C-HELO-09] */
   assert_int_equal(ehlo_client_vrfy(desk.client, ehlo_span_of("a"), 1, 0), EHLO_ERR_SMTPUTF8);
@@ -1026,7 +1056,7 @@ static void binary_content_needs_the_offer(void **state)
               {"250-hi\r\n250-8BITMIME\r\n250 BINARYMIME\r\n", EHLO_ERR_NOT_OFFERED},
               {"250-hi\r\n250-CHUNKING\r\n250 BINARYMIME\r\n", EHLO_ERR_NOT_OFFERED},
               {"250-hi\r\n250-CHUNKING\r\n250 8BITMIME\r\n", EHLO_ERR_NOT_OFFERED}};
-  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct desk desk;
     desk_begin(&desk, NULL, rows[i].hello);
