@@ -18,7 +18,7 @@
 
 /* ---- the input ---- */
 
-enum { MAX_SERVER = 8000, MAX_CALLS = 255 };
+enum { MAX_SERVER = 8000, MAX_CALLS = 255, LONGEST = 13000 };
 
 struct script {
   ehlo_client_config config;
@@ -59,6 +59,10 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   config->max_reply_lines = data[2] & 2 ? 1000 : 3;
   config->max_reply_size = data[2] & 4 ? 65536 : 1024;
   config->verdict_timeout = data[2] & 8 ? 600 : 0;
+  config->parameters_size = data[4] & 2 ? 512 : 20;
+  if ((data[4] & 1) == 0) { /* these make commands longer, and the output larger than is asked for */
+    memset(config->use + EHLO_EXT_DSN, 0, sizeof config->use - EHLO_EXT_DSN);
+  }
   script->time_out = data[2] >> 4 & 1;
   script->fatal_at = data[3];
   return 1;
@@ -130,7 +134,7 @@ struct play {
   int turned;
 
   /* What left: the line that is under way, or content and how far its end is. */
-  char line[2048];
+  char line[LONGEST];
   size_t line_size;
   int in_content;
   int content_state; /* 0 in a line, 1 behind CR, 2 at the start of a line, 3 behind its dot, 4 behind dot and CR */
@@ -278,7 +282,7 @@ static const char *look_at_output(struct play *play, size_t *size)
 {
   const char *output = ehlo_client_output(play->client, size);
   uint32_t want = ehlo_client_want(play->client);
-  REQUIRE(*size <= play->script->config.output_size);
+  REQUIRE(*size <= play->script->config.output_size || (play->script->config.use[EHLO_EXT_DSN] && *size <= LONGEST));
   REQUIRE(((want & EHLO_WANT_WRITE) != 0) == (*size > 0));
   if (*size == 0 && is_over(play)) {
     play->shown.size = 0; /* it was dropped */
@@ -487,8 +491,8 @@ static int call_abort(struct play *play)
 static int call_command(struct play *play, unsigned kind, unsigned which, uint64_t tag)
 {
   ehlo_client *client = play->client;
-  ehlo_mail_options mail = {.struct_size = sizeof mail};
-  ehlo_rcpt_options rcpt = {.struct_size = sizeof rcpt};
+  ehlo_mail_parameters mail = {.struct_size = sizeof mail};
+  ehlo_rcpt_parameters rcpt = {.struct_size = sizeof rcpt};
   switch (kind) {
   case CALL_MAIL: return ehlo_client_mail(client, path_of(play, which), NULL, tag);
   case CALL_MAIL_OPTIONS:
@@ -496,14 +500,18 @@ static int call_command(struct play *play, unsigned kind, unsigned which, uint64
     mail.size = 400 * which;
     mail.body = which % 3;
     mail.smtputf8 = which >> 2 & 1;
-    mail.parameters = words_of(play, which);
+    mail.ret = which % 3;
+    mail.envid = ehlo_span_of(which & 2 ? "Q+4" : "");
+    mail.requiretls = which == 6;
+    mail.hold_for = 500 * which;
+    mail.others = words_of(play, which);
     return ehlo_client_mail(client, path_of(play, 3 + which % 3), &mail, tag);
   case CALL_SEND: return ehlo_client_send(client, path_of(play, which), NULL, tag);
   case CALL_SOML: return ehlo_client_soml(client, path_of(play, which), NULL, tag);
   case CALL_SAML: return ehlo_client_saml(client, path_of(play, which), NULL, tag);
   case CALL_RCPT: return ehlo_client_rcpt(client, path_of(play, which), NULL, tag);
   case CALL_RCPT_OPTIONS:
-    rcpt.parameters = words_of(play, which);
+    rcpt.others = words_of(play, which);
     return ehlo_client_rcpt(client, path_of(play, 0), &rcpt, tag);
   case CALL_VRFY: return ehlo_client_vrfy(client, text_of(play, which), 0, tag);
   case CALL_VRFY_UTF8: return ehlo_client_vrfy(client, text_of(play, which), 1, tag);

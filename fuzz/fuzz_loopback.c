@@ -24,7 +24,7 @@ struct script {
   ehlo_client_config client;
   ehlo_server_config server;
   struct loop_message messages[MAX_MESSAGES];
-  ehlo_mail_options options[MAX_MESSAGES];
+  ehlo_mail_parameters options[MAX_MESSAGES];
   size_t count;
   uint8_t eager, patient, outside, keep;
   uint8_t breaks; /* something may break */
@@ -91,7 +91,7 @@ static void read_message(struct script *script, size_t number)
     message->rcpt[i] = verdict_of(choose(script));
     message->result[i] = verdict_of(choose(script));
   }
-  ehlo_mail_options *options = &script->options[number];
+  ehlo_mail_parameters *options = &script->options[number];
   options->struct_size = sizeof *options;
   options->has_size = piece >> 6 & 1;
   options->body = piece >> 7 ? EHLO_BODY_8BITMIME : EHLO_BODY_NONE;
@@ -138,6 +138,7 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   script->patient = data[0] >> 6 & 1;
   script->outside = data[0] >> 7 & 1;
   script->client.output_size = client_outputs[data[1] & 3];
+  loop_use_little(&script->client);
   script->client.max_commands = commands[data[1] >> 2 & 3];
   script->server.output_size = server_outputs[data[1] >> 4 & 3];
   script->server.max_pending = pending[data[1] >> 6 & 3];

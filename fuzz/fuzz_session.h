@@ -72,7 +72,7 @@ static inline void *moved_block(void *block, size_t size)
 struct shown {
   const char *ptr;
   size_t size; /* 0: it may have moved */
-  char copy[4096];
+  char copy[16384];
 };
 
 /* The output stays where it is, and is only appended to. */

@@ -151,11 +151,11 @@ static int issue_mail(struct session *session)
 {
   const struct envelope *envelope = session->envelope;
   const struct message *message = session->message;
-  ehlo_mail_options options = {.struct_size = sizeof options,
-                               .size = message->wire_size,
-                               .has_size = 1,
-                               .body = message->has_8bit ? EHLO_BODY_8BITMIME : EHLO_BODY_NONE,
-                               .smtputf8 = (uint32_t)envelope->smtputf8};
+  ehlo_mail_parameters options = {.struct_size = sizeof options,
+                                  .size = message->wire_size,
+                                  .has_size = 1,
+                                  .body = message->has_8bit ? EHLO_BODY_8BITMIME : EHLO_BODY_NONE,
+                                  .smtputf8 = (uint32_t)envelope->smtputf8};
   int error = session->needs_reset ? ehlo_client_rset(session->client, 0) : EHLO_OK;
   if (error != EHLO_OK)
     return error;

@@ -54,6 +54,8 @@
 
 #include "base.h"
 #include "grammar.h"
+#include "parameters.h"
+#include "sasl.h"
 
 #if !defined(EHLO_BINDING) && defined(__cplusplus)
 extern "C" {
@@ -62,8 +64,9 @@ extern "C" {
 /* ---- limits and their defaults ---------------------------------------------------------------------------------- */
 
 enum {
-  /* The output buffer: commands, and the content given to ehlo_client_body. The longest command must fit; more lets a
-   * pipelined group leave in one write. */
+  /* The output buffer: commands, and the content given to ehlo_client_body. More lets a pipelined group leave in one
+   * write. The longest command must fit: where `use` allows for more than output_size, it is as large as that, without
+   * being asked; ehlo_client_size tells. All extensions together make up some 3,100 octets. */
   EHLO_CLIENT_DEFAULT_OUTPUT_SIZE = 4096,
   EHLO_CLIENT_MIN_OUTPUT_SIZE = 1024,
   EHLO_CLIENT_MAX_OUTPUT_SIZE = 16777216,
@@ -81,6 +84,10 @@ enum {
   /* Lines in one reply, and octets in all its lines together. Only HELP and EXPN have reason to be long. */
   EHLO_CLIENT_DEFAULT_MAX_REPLY_LINES = 1000,
   EHLO_CLIENT_DEFAULT_MAX_REPLY_SIZE = 65536,
+  /* What is kept of the parameters that the server lists behind its keywords, in octets; three more for each keyword.
+   * The block holds twice as much. What does not fit is as if it had not been said. */
+  EHLO_CLIENT_DEFAULT_PARAMETERS_SIZE = 512,
+  EHLO_CLIENT_MAX_PARAMETERS_SIZE = 65536,
   /* Seconds, as RFC 5321 4.5.3.2 recommends. */
   EHLO_CLIENT_DEFAULT_GREETING_TIMEOUT = 300, /* 4.5.3.2.1 */
   EHLO_CLIENT_DEFAULT_COMMAND_TIMEOUT = 300,  /* 4.5.3.2.2, 4.5.3.2.3 */
@@ -111,12 +118,13 @@ typedef struct ehlo_client_config {
   uint8_t use[EHLO_EXT_ROOM];
 
   /* Limits. Each default is above; 0 is legal only where it is said. */
-  uint32_t output_size;      /* octets */
+  uint32_t output_size;      /* octets, at the least */
   uint32_t max_commands;     /* commands */
   uint32_t max_recipients;   /* LMTP: recipients */
   uint32_t max_reply_line;   /* octets, CRLF included */
   uint32_t max_reply_lines;  /* lines */
   uint32_t max_reply_size;   /* octets; at least max_reply_line */
+  uint32_t parameters_size;  /* octets; 0 is legal */
   uint32_t greeting_timeout; /* seconds; 0: none. So are the next four */
   uint32_t command_timeout;
   uint32_t data_timeout;
@@ -278,12 +286,14 @@ EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch
  * kept of what the pointers lead to. All return, beside what their comments say:
  *
  *   EHLO_OK             the command is in the output
- *   EHLO_ERR_ARGUMENT   client is NULL, or an option is out of its range
- *   EHLO_ERR_STATE      not now: see the command; never while a hello, STARTTLS, QUIT or TURN waits for its reply, nor
- * from DATA to the end of the content, nor after the session is over EHLO_ERR_SPACE      the output or max_commands is
- * full: send, feed, and call again EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that
- * could begin another command are among it, and so are spaces around an argument EHLO_ERR_TOO_LONG   the line would be
- * longer than 512 octets and what the offered extensions add to this command (RFC 5321 4.5.3.1.4), or than the output
+ *   EHLO_ERR_ARGUMENT   client is NULL, or a parameter is out of its range
+ *   EHLO_ERR_STATE      not now: see the command; never while a hello, STARTTLS, QUIT or TURN waits for its reply,
+ *                       nor from DATA to the end of the content, nor after the session is over
+ *   EHLO_ERR_SPACE      the output or max_commands is full: send, feed, and call again
+ *   EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that could begin another command
+ *                       are among it, and so are spaces around an argument
+ *   EHLO_ERR_TOO_LONG   the line would be longer than 512 octets and what the offered extensions add to this command
+ *                       (RFC 5321 4.5.3.1.4)
  *
  * Commands may be called before the greeting has come; if it refuses the session they are dropped without a reply, and
  * only QUIT is left (RFC 5321 4.1.4). */
@@ -296,42 +306,52 @@ EHLO_API int ehlo_client_hello(ehlo_client *client, uint64_t tag);
 /* HELO itself, for servers that are known to drop the connection at EHLO (RFC 1869 4.7). EHLO_ERR_STATE in LMTP. */
 EHLO_API int ehlo_client_helo(ehlo_client *client, uint64_t tag);
 
-/* What MAIL can say. All zero but struct_size is the default. New fields are appended. */
-typedef struct ehlo_mail_options {
-  size_t struct_size; /* sizeof(ehlo_mail_options) */
-  uint64_t size;      /* octets of the message, line endings as CRLF, without dots or final dot (RFC 1870 5) */
-  uint32_t has_size;  /* 1 if it is known: SIZE= is said where the server offers it */
-  uint32_t body;      /* EHLO_BODY_; 7BIT is said where the server offers 8BITMIME */
-  uint32_t smtputf8;  /* 1: an address or the header is in UTF-8 (RFC 6531 3.4) */
-  /* More of them, as they stand on the wire ("X=1 Y"); SIZE, BODY and SMTPUTF8 are not for here. */
-  ehlo_span parameters;
-} ehlo_mail_options;
-
 /* MAIL FROM opens a transaction (RFC 5321 4.1.1.2). `path` is the reverse-path: "user@example.org", with or without
  * angle brackets; empty or "<>" for the null path. A source route is left out, a quoted local-part gets the least
- * quoting. `options` may be NULL. Legal after HELLO when no transaction is open (nor held by the server: see END), also
- * while the verdict on the last message is still to come. Returns also EHLO_ERR_SIZE (more than the server's SIZE),
- * EHLO_ERR_8BITMIME (BODY=8BITMIME is not offered), EHLO_ERR_SMTPUTF8 (SMTPUTF8 is not offered, or the path needs it
- * and it was not asked for), EHLO_ERR_NOT_OFFERED. */
-EHLO_API int ehlo_client_mail(ehlo_client *client, ehlo_span path, const ehlo_mail_options *options, uint64_t tag);
+ * quoting. `parameters` may be NULL; they are formatted as ehlo_format_mail_parameters does. Legal after HELLO when no
+ * transaction is open (nor held by the server: see END), also while the verdict on the last message is still to come.
+ *
+ * What the server did not offer does not leave: SIZE and BODY=7BIT, which promise what holds anyhow, are left out, all
+ * else is an error. In `others` what the library knows counts as if it stood in its field; the rest is let out with
+ * pass_parameters. Returns also
+ *
+ *   EHLO_ERR_SIZE         more than the server's SIZE
+ *   EHLO_ERR_8BITMIME     BODY=8BITMIME is not offered
+ *   EHLO_ERR_SMTPUTF8     SMTPUTF8 is not offered, or the path needs it and it was not asked for
+ *   EHLO_ERR_TLS          REQUIRETLS without TLS (RFC 8689 2). That the certificate was verified, and the name of the
+ *                         mail exchange, the host vouches for: it says REQUIRETLS only then
+ *   EHLO_ERR_NOT_OFFERED  BINARYMIME, DSN (for ENVID also MTRK), AUTH, REQUIRETLS, MT-PRIORITY, DELIVERBY,
+ *                         FUTURERELEASE, NO-SOLICITING, MTRK, SUBMITTER, CONPERM or CHECKPOINT is needed, or what is
+ *                         unknown is not let out. Whether the message then goes without (RFC 6710 4.3), back with a DSN
+ *                         (RFC 3461 5.2.2, RFC 2852 4.1.4), or to another host, QUIT first (RFC 8689 4.2.1), is the
+ *                         host's to decide
+ *   EHLO_ERR_LIMIT        more MAILs on this connection than MAILMAX (RFC 9422 4.1); a hold beyond the maximum of
+ *                         FUTURERELEASE (RFC 4865 5.1.1); BY with mode R below the minimum of DELIVERBY (RFC 2852
+ *                         4.1.4.1)
+ *
+ * A notification (DSN, MDN) has no hold (RFC 4865 4.1), and a DSN no RET and no NOTIFY but NEVER (RFC 3461 6.1): the
+ * host knows what it sends. */
+EHLO_API int ehlo_client_mail(ehlo_client *client, ehlo_span path, const ehlo_mail_parameters *parameters,
+                              uint64_t tag);
 
 /* SEND, SOML and SAML FROM open a transaction as MAIL does (RFC 821 3.4); to terminals, or to terminals and mailboxes.
  * EHLO_ERR_NOT_OFFERED unless the server lists them; after HELO, which lists nothing, they are let out. */
-EHLO_API int ehlo_client_send(ehlo_client *client, ehlo_span path, const ehlo_mail_options *options, uint64_t tag);
-EHLO_API int ehlo_client_soml(ehlo_client *client, ehlo_span path, const ehlo_mail_options *options, uint64_t tag);
-EHLO_API int ehlo_client_saml(ehlo_client *client, ehlo_span path, const ehlo_mail_options *options, uint64_t tag);
-
-/* What RCPT can say. All zero but struct_size is the default. New fields are appended. */
-typedef struct ehlo_rcpt_options {
-  size_t struct_size;   /* sizeof(ehlo_rcpt_options) */
-  ehlo_span parameters; /* as in ehlo_mail_options */
-} ehlo_rcpt_options;
+EHLO_API int ehlo_client_send(ehlo_client *client, ehlo_span path, const ehlo_mail_parameters *parameters,
+                              uint64_t tag);
+EHLO_API int ehlo_client_soml(ehlo_client *client, ehlo_span path, const ehlo_mail_parameters *parameters,
+                              uint64_t tag);
+EHLO_API int ehlo_client_saml(ehlo_client *client, ehlo_span path, const ehlo_mail_parameters *parameters,
+                              uint64_t tag);
 
 /* RCPT TO adds a recipient (RFC 5321 4.1.1.3). `path` as in ehlo_client_mail, but for the null path; "postmaster" may
- * stand without a domain. `options` may be NULL. Legal in a transaction. Returns also EHLO_ERR_REFUSED (MAIL has been
- * refused: END comes when the replies to what is still out have), EHLO_ERR_SMTPUTF8, EHLO_ERR_NOT_OFFERED, and
- * EHLO_ERR_TOO_LONG past max_recipients in LMTP. */
-EHLO_API int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_options *options, uint64_t tag);
+ * stand without a domain. `parameters` may be NULL; as in ehlo_client_mail, what the server did not offer is an error.
+ * Legal in a transaction. Returns also EHLO_ERR_REFUSED (MAIL has been refused: END comes when the replies to what is
+ * still out have); EHLO_ERR_SMTPUTF8 (the path, or an ORCPT, is in UTF-8, and the transaction is not: only the form of
+ * 7 bits that RFC 6533 3 has goes out then); EHLO_ERR_NOT_OFFERED (DSN, for ORCPT also MTRK, RRVS or CONNEG is needed,
+ * or what is unknown is not let out); EHLO_ERR_LIMIT (more in this transaction than RCPTMAX; those that failed count
+ * too: RFC 9422 4.2); EHLO_ERR_TOO_LONG past max_recipients in LMTP. */
+EHLO_API int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_parameters *parameters,
+                              uint64_t tag);
 
 /* DATA (RFC 5321 4.1.1.4), or where content goes by BDAT nothing yet: CONTENT comes as soon as every RCPT has its reply
  * (if they have, ehlo_client_want shows FEED: call ehlo_client_feed with no octets), and if all are refused, END. Legal
@@ -429,6 +449,31 @@ EHLO_API int ehlo_client_offers(const ehlo_client *client, uint32_t extension);
 
 /* The octets of a message that the server takes at most, as SIZE says; 0 if it does not say (RFC 1870 3). */
 EHLO_API uint64_t ehlo_client_size_limit(const ehlo_client *client);
+
+/* What the server listed behind an extension's keyword, as it is spelt, without spaces around it: the mechanisms of
+ * AUTH, the policy of MT-PRIORITY, the keywords of NO-SOLICITING, the arguments of BURL, the attributes of XCLIENT and
+ * XFORWARD. Empty if that is nothing, if the extension is not on offer, or if it found no room (parameters_size). The
+ * span lies in the block: it is stale after the next hello, ehlo_client_tls_done, or a move. */
+EHLO_API ehlo_span ehlo_client_parameters(const ehlo_client *client, uint32_t extension);
+
+/* The mechanisms of AUTH that the library knows and the server listed, as bits: 1 << EHLO_SASL_PLAIN (RFC 4954 3).
+ * Those of a line "AUTH=LOGIN PLAIN", as it was before there was an RFC, count too. */
+EHLO_API uint32_t ehlo_client_mechanisms(const ehlo_client *client);
+
+/* The least time that BY may have with mode R, in seconds; 0 if the server does not say (RFC 2852 2). */
+EHLO_API uint32_t ehlo_client_by_min(const ehlo_client *client);
+
+/* The longest time that a message can be held, in seconds, and the last moment up to which it can, in seconds since
+ * 1970-01-01 00:00 UTC (RFC 4865 3). A server that does not say both does not offer FUTURERELEASE. 0 without it. */
+EHLO_API uint32_t ehlo_client_hold_max(const ehlo_client *client);
+EHLO_API int64_t ehlo_client_hold_until_max(const ehlo_client *client);
+
+/* What the last hello said in LIMITS (RFC 9422 4); 0 if it did not say. MAILMAX: MAILs on this connection, RCPTMAX:
+ * RCPTs in a transaction, refused ones too; the library holds the host to both. RCPTDOMAINMAX: different domains in all
+ * recipients of this session; the library keeps no addresses, so it is for the host to obey. */
+EHLO_API uint32_t ehlo_client_mail_max(const ehlo_client *client);
+EHLO_API uint32_t ehlo_client_rcpt_max(const ehlo_client *client);
+EHLO_API uint32_t ehlo_client_rcpt_domain_max(const ehlo_client *client);
 
 /* The verb of the hello that opened the session; EHLO_VERB_NONE before. */
 EHLO_API uint32_t ehlo_client_hello_verb(const ehlo_client *client);

@@ -279,7 +279,7 @@ static void read_text(ehlo_client *client, ehlo_client_event_reply *reply, ehlo_
   if (verb_is_hello(reply->verb) || reply->verb == EHLO_VERB_CONNECT) {
     int lists = reply->verb == EHLO_VERB_EHLO || reply->verb == EHLO_VERB_LHLO;
     if (lists && reply->number > 1 && reply->code < 300) {
-      ehlo_client_capability(client, text);
+      ehlo_offer_read(&client->next_offer, text, client_area(client, 1), client->area_size);
     }
   } else if (client_offers(client, EHLO_EXT_ENHANCEDSTATUSCODES)) {
     ehlo_enhanced enhanced;
@@ -317,8 +317,10 @@ static uint32_t begin_reply(ehlo_client *client, uint32_t code)
   client->reply_code = code;
   client->reply_lines = 0;
   client->reply_octets = 0;
-  client->next_offered = 0;
-  client->next_size_limit = 0;
+  if (verb_is_hello(client->reply_verb)) {
+    static const struct offer nothing;
+    client->next_offer = nothing;
+  }
   return 0;
 }
 
@@ -524,36 +526,4 @@ uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
     return expected_verb(client) == EHLO_VERB_NONE ? client->content_timeout : client->verdict_timeout;
   default: return client->command_timeout;
   }
-}
-
-/* ---- getters ---- */
-
-int ehlo_client_offers(const ehlo_client *client, uint32_t extension)
-{
-  return client != NULL && extension < EHLO_EXT_COUNT && client_offers(client, extension);
-}
-
-uint64_t ehlo_client_size_limit(const ehlo_client *client)
-{
-  return client == NULL ? 0 : client->size_limit;
-}
-
-uint32_t ehlo_client_hello_verb(const ehlo_client *client)
-{
-  return client == NULL ? (uint32_t)EHLO_VERB_NONE : client->hello_verb;
-}
-
-int ehlo_client_tls(const ehlo_client *client)
-{
-  return client != NULL && client->tls;
-}
-
-uint32_t ehlo_client_pending(const ehlo_client *client)
-{
-  return client == NULL ? 0 : client->count;
-}
-
-uint32_t ehlo_client_violation(const ehlo_client *client)
-{
-  return client == NULL ? 0 : client->violation;
 }

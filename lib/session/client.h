@@ -1,8 +1,8 @@
 /* client.h: the sending machine, inside. Floor: session.
  *
- * One struct, six files: client_config.c (how a session is made), client.c (feed, output, the queue, and every change
- * of state), client_commands.c (a function for each command), client_replies.c (what follows from each reply),
- * client_content.c (DATA out), client_chunks.c (BDAT out).
+ * One struct, nine files: client_config.c (how a session is made), client.c (feed, output, the queue, and every change
+ * of state), client_draft.c (how a line is made), client_commands.c and client_envelope.c (a function for each
+ * command), client_replies.c (what follows from each reply), client_content.c (DATA out), client_chunks.c (BDAT out).
  *
  * How it works. There are two sides, and the queue of commands between them.
  *
@@ -31,6 +31,7 @@
 #include "../mechanism/capability.h"
 #include "../mechanism/chunk.h"
 #include "../mechanism/dot.h"
+#include "../mechanism/offer.h"
 
 /* The session, as the server's replies have it. */
 enum client_state {
@@ -78,6 +79,7 @@ struct ehlo_client {
   uint32_t hostname_len;
   uint32_t commands_at;
   uint32_t recipients_at;
+  uint32_t areas_at;
   uint32_t line_at;
   uint32_t output_at;
   uint32_t max_commands;
@@ -90,6 +92,7 @@ struct ehlo_client {
   uint32_t data_timeout;
   uint32_t content_timeout;
   uint32_t verdict_timeout;
+  uint32_t area_size; /* of each of the two */
   ehlo_capabilities use;
   uint8_t protocol;
   uint8_t no_helo;
@@ -107,8 +110,8 @@ struct ehlo_client {
   uint8_t hello_verb;  /* of the accepted hello */
   uint8_t tls;         /* it is there */
   uint8_t violation;   /* EHLO_VIOLATION_ that ended it, else 0 */
-  ehlo_capabilities offered;
-  uint64_t size_limit; /* of SIZE, 0 for none */
+  uint8_t area;        /* which of the two holds what stood behind the keywords: 0 or 1 */
+  struct offer offer;  /* by the accepted hello */
   uint64_t epoch;
 
   /* The queue of commands: a ring. */
@@ -128,7 +131,8 @@ struct ehlo_client {
   uint8_t needs_reset; /* `held`, and no RSET has been called since */
   int8_t broken;       /* EHLO_ERR_ that its content has come to, else 0 */
   uint32_t rcpts_called;
-  uint32_t mails_ahead; /* MAILs in the queue */
+  uint32_t mails_ahead;  /* MAILs in the queue */
+  uint32_t mails_called; /* since the connection was made */
 
   /* Replies: the one that is being read, */
   uint32_t reply_code; /* 0 between replies */
@@ -137,8 +141,7 @@ struct ehlo_client {
   uint32_t reply_verb;
   uint32_t reply_lines;
   uint64_t reply_octets;
-  ehlo_capabilities next_offered; /* of the EHLO answer that is being read */
-  uint64_t next_size_limit;
+  struct offer next_offer; /* of the EHLO answer that is being read; its texts go to the other area */
 
   /* and the transaction that they have come to: behind the reply to its MAIL, until its END. */
   uint8_t in_transaction; /* there is one */
@@ -164,7 +167,7 @@ struct ehlo_client {
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 2 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
+#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 3 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
 
 /* ---- the parts of the block ---- */
 
@@ -188,12 +191,19 @@ static inline struct recipient *client_recipient(const ehlo_client *client, uint
 
 static inline int client_offers(const ehlo_client *client, uint32_t extension)
 {
-  return capability_has(client->offered, extension);
+  return capability_has(client->offer.set, extension);
 }
 
 static inline int client_is_lmtp(const ehlo_client *client)
 {
   return client->protocol == EHLO_PROTOCOL_LMTP;
+}
+
+/* The area for what stands behind keywords: the one that counts (`next` 0), or that of the answer that is being read.
+ */
+static inline unsigned char *client_area(const ehlo_client *client, unsigned next)
+{
+  return client_part(client, client->areas_at) + (client->area ^ next) * client->area_size;
 }
 
 /* The enhanced code of what has none. */
@@ -245,8 +255,8 @@ int ehlo_client_say_hello(ehlo_client *client, uint32_t verb, uint64_t tag);
 
 /* ---- client_replies.c ---- */
 
-/* A line of the answer to EHLO or LHLO, behind the first. */
-void ehlo_client_capability(ehlo_client *client, ehlo_span text);
+/* Everything that the server said is forgotten: the session is as behind the greeting, and a hello is next. */
+void ehlo_client_forget(ehlo_client *client);
 
 /* `command`, off the queue by now, has been answered: what follows from it for the session. `event` becomes what is to
  * be told behind the REPLY; its type stays 0 if there is nothing. Returns 1 if HELO was queued because EHLO was not

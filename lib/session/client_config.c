@@ -1,5 +1,5 @@
 /* client_config.c: from a config to a session in the host's block. Floor: session. */
-#include "client.h"
+#include "client_draft.h"
 
 #include "config.h"
 
@@ -28,6 +28,7 @@ int ehlo_client_config_init(ehlo_client_config *config, size_t struct_size)
   config->max_reply_line = EHLO_CLIENT_DEFAULT_MAX_REPLY_LINE;
   config->max_reply_lines = EHLO_CLIENT_DEFAULT_MAX_REPLY_LINES;
   config->max_reply_size = EHLO_CLIENT_DEFAULT_MAX_REPLY_SIZE;
+  config->parameters_size = EHLO_CLIENT_DEFAULT_PARAMETERS_SIZE;
   config->greeting_timeout = EHLO_CLIENT_DEFAULT_GREETING_TIMEOUT;
   config->command_timeout = EHLO_CLIENT_DEFAULT_COMMAND_TIMEOUT;
   config->data_timeout = EHLO_CLIENT_DEFAULT_DATA_TIMEOUT;
@@ -44,11 +45,27 @@ static int config_is_legal(const ehlo_client_config *config)
          config_within(config->max_commands, 1, EHLO_CLIENT_MAX_MAX_COMMANDS) &&
          config_within(config->max_recipients, 1, EHLO_CLIENT_MAX_MAX_RECIPIENTS) &&
          config_within(config->max_reply_line, EHLO_CLIENT_MIN_REPLY_LINE, EHLO_CLIENT_MAX_REPLY_LINE) &&
-         config->chunking <= EHLO_CHUNKING_NEVER && config->max_reply_lines > 0 &&
-         config->max_reply_size >= config->max_reply_line;
+         config->parameters_size <= EHLO_CLIENT_MAX_PARAMETERS_SIZE && config->chunking <= EHLO_CHUNKING_NEVER &&
+         config->max_reply_lines > 0 && config->max_reply_size >= config->max_reply_line;
 }
 
 /* ---- the block ---- */
+
+static ehlo_capabilities used_extensions(const ehlo_client_config *config)
+{
+  ehlo_capabilities set = 0;
+  for (uint32_t e = 0; e < EHLO_EXT_COUNT; e++) {
+    set |= config->use[e] ? capability_bit(e) : 0;
+  }
+  return set;
+}
+
+/* The output holds the longest command of what is used. */
+static uint32_t output_size(const ehlo_client_config *config)
+{
+  uint32_t longest = COMMAND_LINE_MAX + ehlo_capability_line(used_extensions(config));
+  return config->output_size > longest ? config->output_size : longest;
+}
 
 /* Lays the block out behind the struct. Returns its size. */
 static size_t lay_out(ehlo_client *client, const ehlo_client_config *config)
@@ -60,10 +77,13 @@ static size_t lay_out(ehlo_client *client, const ehlo_client_config *config)
   at += config->protocol == EHLO_PROTOCOL_LMTP ? config->max_recipients * sizeof(struct recipient) : 0;
   client->hostname_at = (uint32_t)at;
   at += config->hostname.len;
+  client->areas_at = (uint32_t)at;
+  at += 2 * (size_t)config->parameters_size;
   client->line_at = (uint32_t)at;
   at += config->max_reply_line;
   client->output_at = (uint32_t)at;
-  at += config->output_size;
+  client->output.size = output_size(config);
+  at += client->output.size;
   return at;
 }
 
@@ -77,15 +97,6 @@ size_t ehlo_client_size(const ehlo_client_config *config)
 }
 
 /* ---- life ---- */
-
-static ehlo_capabilities used_extensions(const ehlo_client_config *config)
-{
-  ehlo_capabilities set = 0;
-  for (uint32_t e = 0; e < EHLO_EXT_COUNT; e++) {
-    set |= config->use[e] ? capability_bit(e) : 0;
-  }
-  return set;
-}
 
 int ehlo_client_init(ehlo_client **out, void *memory, size_t size, const ehlo_client_config *config,
                      ehlo_client_event_fn *on_event, void *user)
@@ -122,6 +133,7 @@ int ehlo_client_init(ehlo_client **out, void *memory, size_t size, const ehlo_cl
   client->data_timeout = config->data_timeout;
   client->content_timeout = config->content_timeout;
   client->verdict_timeout = config->verdict_timeout;
+  client->area_size = config->parameters_size;
   client->use = used_extensions(config);
   client->protocol = (uint8_t)config->protocol;
   client->no_helo = config->no_helo;
@@ -130,7 +142,6 @@ int ehlo_client_init(ehlo_client **out, void *memory, size_t size, const ehlo_cl
   client->convert_lf = config->convert_lf;
   client->chunking = config->chunking;
   client->hello_verb = EHLO_VERB_NONE;
-  client->output.size = config->output_size;
   client->epoch = 1; /* a host's own copy begins at 0 */
   ehlo_dot_begin(&client->dot, 0, config->processor);
   *out = client;

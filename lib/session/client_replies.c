@@ -1,25 +1,26 @@
 /* client_replies.c: what follows from a reply, one function for each kind. Floor: session. */
 #include "client.h"
 
-/* ehlo-line = ehlo-keyword *( SP ehlo-param ); a line that is none is ignored, as unknown keywords are (RFC 5321
- * 4.1.1.1). */
-void ehlo_client_capability(ehlo_client *client, ehlo_span text)
+void ehlo_client_forget(ehlo_client *client)
 {
-  uint32_t extension = ehlo_extension_find(text);
-  if (extension == EHLO_EXT_COUNT) {
-    return;
+  static const struct offer nothing;
+  client->offer = nothing;
+  client->hello_verb = EHLO_VERB_NONE;
+  client->call = CALL_HELLO;
+}
+
+/* An extension without those that it needs cannot be had; nor one that the host does not use. */
+static void drop_unusable(ehlo_client *client)
+{
+  client->offer.set &= client->use;
+  if (!client_offers(client, EHLO_EXT_8BITMIME)) {
+    client->offer.set &= ~capability_bit(EHLO_EXT_SMTPUTF8); /* (RFC 6531 3.1) */
   }
-  client->next_offered |= capability_bit(extension);
-  if (extension == EHLO_EXT_SIZE) {
-    /* SIZE alone, and one that cannot be read, say nothing about the maximum (RFC 1870 3). */
-    uint64_t limit;
-    ehlo_span number = span_from(text, text.len > 4 ? 5 : 4);
-    while (number.len > 0 && number.ptr[number.len - 1] == ' ') {
-      number.len--;
-    }
-    if (ehlo_parse_number(number, SIZE_MAX, &limit) == EHLO_OK) {
-      client->next_size_limit = limit;
-    }
+  if (!client_offers(client, EHLO_EXT_CHUNKING) || !client_offers(client, EHLO_EXT_8BITMIME)) {
+    client->offer.set &= ~capability_bit(EHLO_EXT_BINARYMIME); /* (RFC 3030 3) */
+  }
+  if (!client_offers(client, EHLO_EXT_LIMITS)) {
+    client->offer.mail_max = client->offer.rcpt_max = client->offer.rcpt_domain_max = 0;
   }
 }
 
@@ -34,14 +35,9 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
     return 0;
   }
   client->hello_verb = (uint8_t)command->verb;
-  client->offered = client->next_offered & client->use;
-  if (!client_offers(client, EHLO_EXT_8BITMIME)) {
-    client->offered &= ~capability_bit(EHLO_EXT_SMTPUTF8); /* it cannot be had without (RFC 6531 3.1) */
-  }
-  if (!client_offers(client, EHLO_EXT_CHUNKING) || !client_offers(client, EHLO_EXT_8BITMIME)) {
-    client->offered &= ~capability_bit(EHLO_EXT_BINARYMIME); /* (RFC 3030 3) */
-  }
-  client->size_limit = client_offers(client, EHLO_EXT_SIZE) ? client->next_size_limit : 0;
+  client->offer = client->next_offer;
+  client->area ^= 1;
+  drop_unusable(client);
   client->call = CALL_IDLE;
   client->held = client->needs_reset = 0;
   event->type = EHLO_CLIENT_EVENT_HELLO;

@@ -559,7 +559,8 @@ static void run_replies(void)
 /* The commands of a transaction, called and sent, without their replies. */
 static void run_calls(void)
 {
-  static const ehlo_mail_options options = {sizeof options, 123456, 1, EHLO_BODY_8BITMIME, 1, {NULL, 0}};
+  static const ehlo_mail_parameters options = {
+      .struct_size = sizeof options, .size = 123456, .has_size = 1, .body = EHLO_BODY_8BITMIME, .smtputf8 = 1};
   ehlo_span to = ehlo_span_of("recipient0@example.com");
   for (unsigned i = 0; i < SESSIONS; i++) {
     need(ehlo_client_mail(clients[i], ehlo_span_of("from@example.org"), &options, 0) == EHLO_OK, "no MAIL");
@@ -598,7 +599,7 @@ static void run_parse_reply(void)
 /* A client that waits for content, behind a server that said yes to everything. */
 static ehlo_client *open_content(void *memory, size_t size, const ehlo_client_config *config)
 {
-  static const ehlo_mail_options options = {sizeof options, 0, 0, EHLO_BODY_8BITMIME, 0, {NULL, 0}};
+  static const ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_8BITMIME};
   ehlo_client *client;
   need(ehlo_client_init(&client, memory, size, config, on_client_event, NULL) == EHLO_OK, "ehlo_client_init failed");
   need(ehlo_client_hello(client, 0) == EHLO_OK, "no EHLO");

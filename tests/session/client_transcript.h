@@ -32,11 +32,13 @@ enum {
   CALL_NOOP,
   CALL_QUIT,
   CALL_TURN,
+  CALL_STARTTLS,
   CALL_COMMAND,
   CALL_BODY,
   CALL_BODY_END,
   CALL_SENT, /* no call of its own time: `drain: as written` decides when */
   CALL_BODY_ABORT,
+  CALL_TLS_DONE,
   CALL_EOF,
   CALL_TIMED_OUT
 };
@@ -44,13 +46,11 @@ enum {
 struct call {
   int kind;               /* CALL_ */
   struct text argument;   /* a path, the argument of a command, the verb of CALL_COMMAND, content */
-  struct text parameters; /* of MAIL and RCPT; the argument of CALL_COMMAND */
-  uint64_t size;          /* the options of MAIL; smtputf8 of VRFY and EXPN too */
-  uint32_t has_size;
-  uint32_t body;
-  uint32_t smtputf8;
-  size_t number; /* CALL_SENT: octets; SIZE_MAX for all */
-  int error;     /* what it must return: EHLO_OK or EHLO_ERR_ */
+  struct text parameters; /* of MAIL and RCPT: the others; the argument of CALL_COMMAND */
+  struct text options;    /* of MAIL and RCPT: those that go into fields */
+  uint32_t smtputf8;      /* of VRFY and EXPN */
+  size_t number;          /* CALL_SENT: octets; SIZE_MAX for all */
+  int error;              /* what it must return: EHLO_OK or EHLO_ERR_ */
 };
 
 enum {

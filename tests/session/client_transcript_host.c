@@ -201,7 +201,7 @@ static void after_call(struct run *run, int may_have_moved)
   }
   uint32_t want = ehlo_client_want(run->client);
   LAW(run, want != 0, "a session always wants something");
-  LAW(run, ((want & EHLO_WANT_READ) != 0) == ((want & (EHLO_WANT_CLOSE | EHLO_WANT_TURN)) == 0),
+  LAW(run, ((want & EHLO_WANT_READ) != 0) == ((want & (EHLO_WANT_CLOSE | EHLO_WANT_TURN | EHLO_WANT_TLS)) == 0),
       "READ is shown until the session is over");
   if (run->in_handler) {
     return;
@@ -225,7 +225,7 @@ static const char *error_name(int error)
   static const char *const names[] = {"OK",        "ARGUMENT", "CONFIG",       "MEMORY", "VERSION",     "STATE",
                                       "REENTRANT", "TICKET",   "CODE",         "TEXT",   "SPACE",       "SYNTAX",
                                       "TOO_LONG",  "BUFFER",   "BARE_NEWLINE", "HOST",   "NOT_OFFERED", "8BITMIME",
-                                      "SMTPUTF8",  "SIZE",     "REFUSED"};
+                                      "SMTPUTF8",  "SIZE",     "REFUSED",      "TLS",    "LIMIT"};
   return error > 0 ? "?" : name_in(names, sizeof names / sizeof names[0], (uint32_t)-error);
 }
 
@@ -247,22 +247,49 @@ static void copy_free(ehlo_span copy)
   free((char *)(uintptr_t)copy.ptr);
 }
 
-static int call_mail(struct run *run, const struct call *call, ehlo_span path, ehlo_span parameters)
+/* The parameters of a call, as fields. What cannot be read as one is a fault of the transcript. */
+static ehlo_mail_parameters mail_parameters(struct run *run, ehlo_span options, ehlo_span others)
 {
-  ehlo_mail_options options = {.struct_size = sizeof options,
-                               .size = call->size,
-                               .has_size = call->has_size,
-                               .body = call->body,
-                               .smtputf8 = call->smtputf8,
-                               .parameters = parameters};
-  int is_default = !call->has_size && call->body == EHLO_BODY_NONE && !call->smtputf8 && parameters.len == 0;
-  const ehlo_mail_options *given = is_default ? NULL : &options;
-  switch (call->kind) {
-  case CALL_MAIL: return ehlo_client_mail(run->client, path, given, run->tag);
-  case CALL_SEND: return ehlo_client_send(run->client, path, given, run->tag);
-  case CALL_SOML: return ehlo_client_soml(run->client, path, given, run->tag);
-  default: return ehlo_client_saml(run->client, path, given, run->tag);
+  ehlo_mail_parameters parameters = {.struct_size = sizeof parameters, .others = others};
+  ehlo_parameter parameter;
+  int result = EHLO_OK;
+  while (result == EHLO_OK && ehlo_parameter_next(&options, EHLO_PARSE_UTF8, &parameter) == 1) {
+    result = ehlo_mail_parameter_read(&parameter, EHLO_PARSE_UTF8, &parameters);
   }
+  LAW(run, result == EHLO_OK && options.len == 0, "(of transcripts) parameters of MAIL are some");
+  return parameters;
+}
+
+static ehlo_rcpt_parameters rcpt_parameters(struct run *run, ehlo_span options, ehlo_span others)
+{
+  ehlo_rcpt_parameters parameters = {.struct_size = sizeof parameters, .others = others};
+  ehlo_parameter parameter;
+  int result = EHLO_OK;
+  while (result == EHLO_OK && ehlo_parameter_next(&options, EHLO_PARSE_UTF8, &parameter) == 1) {
+    result = ehlo_rcpt_parameter_read(&parameter, EHLO_PARSE_UTF8, &parameters);
+  }
+  LAW(run, result == EHLO_OK && options.len == 0, "(of transcripts) parameters of RCPT are some");
+  return parameters;
+}
+
+static int call_envelope(struct run *run, const struct call *call, ehlo_span path, ehlo_span others)
+{
+  ehlo_span options = copy_of(&call->options);
+  int is_default = options.len == 0 && others.len == 0;
+  int result;
+  if (call->kind == CALL_RCPT) {
+    ehlo_rcpt_parameters rcpt = rcpt_parameters(run, options, others);
+    result = ehlo_client_rcpt(run->client, path, is_default ? NULL : &rcpt, run->tag);
+  } else {
+    ehlo_mail_parameters mail = mail_parameters(run, options, others);
+    const ehlo_mail_parameters *given = is_default ? NULL : &mail;
+    result = call->kind == CALL_MAIL   ? ehlo_client_mail(run->client, path, given, run->tag)
+             : call->kind == CALL_SEND ? ehlo_client_send(run->client, path, given, run->tag)
+             : call->kind == CALL_SOML ? ehlo_client_soml(run->client, path, given, run->tag)
+                                       : ehlo_client_saml(run->client, path, given, run->tag);
+  }
+  copy_free(options);
+  return result;
 }
 
 static int call_command(struct run *run, const struct call *call)
@@ -270,7 +297,6 @@ static int call_command(struct run *run, const struct call *call)
   ehlo_client *client = run->client;
   ehlo_span argument = copy_of(&call->argument);
   ehlo_span parameters = copy_of(&call->parameters);
-  ehlo_rcpt_options rcpt = {.struct_size = sizeof rcpt, .parameters = parameters};
   int result = EHLO_OK;
   switch (call->kind) {
   case CALL_HELLO: result = ehlo_client_hello(client, run->tag); break;
@@ -278,8 +304,8 @@ static int call_command(struct run *run, const struct call *call)
   case CALL_MAIL:
   case CALL_SEND:
   case CALL_SOML:
-  case CALL_SAML: result = call_mail(run, call, argument, parameters); break;
-  case CALL_RCPT: result = ehlo_client_rcpt(client, argument, parameters.len > 0 ? &rcpt : NULL, run->tag); break;
+  case CALL_SAML:
+  case CALL_RCPT: result = call_envelope(run, call, argument, parameters); break;
   case CALL_DATA: result = ehlo_client_data(client, run->tag); break;
   case CALL_RSET: result = ehlo_client_rset(client, run->tag); break;
   case CALL_VRFY: result = ehlo_client_vrfy(client, argument, (int)call->smtputf8, run->tag); break;
@@ -288,6 +314,7 @@ static int call_command(struct run *run, const struct call *call)
   case CALL_NOOP: result = ehlo_client_noop(client, argument, run->tag); break;
   case CALL_QUIT: result = ehlo_client_quit(client, run->tag); break;
   case CALL_TURN: result = ehlo_client_turn(client, run->tag); break;
+  case CALL_STARTTLS: result = ehlo_client_starttls(client, run->tag); break;
   case CALL_COMMAND: result = ehlo_client_command(client, argument, parameters, run->tag); break;
   case CALL_BODY_END: result = ehlo_client_body_end(client); break;
   default: break;
@@ -385,6 +412,29 @@ static struct view view_of(const ehlo_client *client)
   return view;
 }
 
+/* What the server says of its extensions. */
+static void print_limits(const ehlo_client *client, struct text *out)
+{
+  text_print(out, "tls %d\nby-min %u\nhold-max %u\nhold-until-max %lld\nmail-max %u\nrcpt-max %u\n",
+             ehlo_client_tls(client), ehlo_client_by_min(client), ehlo_client_hold_max(client),
+             (long long)ehlo_client_hold_until_max(client), ehlo_client_mail_max(client), ehlo_client_rcpt_max(client));
+  text_print(out, "rcpt-domain-max %u\nmechanisms", ehlo_client_rcpt_domain_max(client));
+  for (uint32_t mechanism = 1; mechanism < EHLO_SASL_COUNT; mechanism++) {
+    if ((ehlo_client_mechanisms(client) >> mechanism & 1) != 0) {
+      text_print(out, " %s", ehlo_sasl_name(mechanism));
+    }
+  }
+  text_print(out, "\n");
+  for (uint32_t extension = 0; extension < EHLO_EXT_COUNT; extension++) {
+    ehlo_span text = ehlo_client_parameters(client, extension);
+    if (text.len > 0) {
+      text_print(out, "parameters %s", ehlo_extension_keyword(extension));
+      print_span(out, "", text);
+      text_print(out, "\n");
+    }
+  }
+}
+
 static void print_states(const struct run *run, int with_clock, struct text *out)
 {
   const ehlo_client *client = run->client;
@@ -409,6 +459,7 @@ static void print_states(const struct run *run, int with_clock, struct text *out
     }
   }
   text_print(out, "\n");
+  print_limits(client, out);
 }
 
 /* A command, body or body_end. */
@@ -718,6 +769,7 @@ static void act(struct run *run, const struct client_item *item)
       laws_called(&run->laws, &item->call, 0);
     }
     break;
+  case CALL_TLS_DONE: result = ehlo_client_tls_done(run->client); break;
   case CALL_EOF: result = ehlo_client_eof(run->client); break;
   default: result = ehlo_client_timed_out(run->client); break;
   }
@@ -786,6 +838,29 @@ static void look(struct run *run, const struct client_item *item)
 
 /* ---- a replay ------------------------------------------------------------------------------- */
 
+/* Does the server say the word, in any case? */
+static int is_heard(const struct client_items *items, const char *word)
+{
+  for (size_t i = 0; i < items->count; i++) {
+    if (items->items[i].kind == CLIENT_FEED && strcasestr(string_of(&items->items[i].octets), word) != NULL) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* Where there is to be little room for output: without the extensions that nobody speaks of, for whose sake there would
+ * be more. */
+static void use_little(struct run *run)
+{
+  for (uint32_t extension = EHLO_EXT_DSN; extension < EHLO_EXT_COUNT; extension++) {
+    const char *keyword = ehlo_extension_keyword(extension);
+    if (!is_heard(&run->section->given, keyword) && !is_heard(&run->section->script, keyword)) {
+      run->config.use[extension] = 0;
+    }
+  }
+}
+
 static void begin(struct run *run)
 {
   if (input_arena == NULL) {
@@ -795,6 +870,9 @@ static void begin(struct run *run)
   }
   run->config = run->section->config;
   run->config.output_size = run->section->has_output_size ? run->config.output_size : run->way->output_size;
+  if (run->config.output_size == EHLO_CLIENT_MIN_OUTPUT_SIZE) {
+    use_little(run);
+  }
   laws_begin(&run->laws, &run->config);
   run->block_size = ehlo_client_size(&run->config);
   if (run->block_size == 0 || run->block_size > ARENA_SIZE - CANARY) {

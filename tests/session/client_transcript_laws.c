@@ -153,10 +153,10 @@ static void content_ended(struct laws *laws)
 
 static uint32_t verb_of(const struct laws *laws, int kind)
 {
-  static const uint32_t verbs[] = {EHLO_VERB_EHLO, EHLO_VERB_HELO, EHLO_VERB_MAIL, EHLO_VERB_SEND,
-                                   EHLO_VERB_SOML, EHLO_VERB_SAML, EHLO_VERB_RCPT, EHLO_VERB_DATA,
-                                   EHLO_VERB_RSET, EHLO_VERB_VRFY, EHLO_VERB_EXPN, EHLO_VERB_HELP,
-                                   EHLO_VERB_NOOP, EHLO_VERB_QUIT, EHLO_VERB_TURN, EHLO_VERB_UNKNOWN};
+  static const uint32_t verbs[] = {EHLO_VERB_EHLO,     EHLO_VERB_HELO,   EHLO_VERB_MAIL, EHLO_VERB_SEND, EHLO_VERB_SOML,
+                                   EHLO_VERB_SAML,     EHLO_VERB_RCPT,   EHLO_VERB_DATA, EHLO_VERB_RSET, EHLO_VERB_VRFY,
+                                   EHLO_VERB_EXPN,     EHLO_VERB_HELP,   EHLO_VERB_NOOP, EHLO_VERB_QUIT, EHLO_VERB_TURN,
+                                   EHLO_VERB_STARTTLS, EHLO_VERB_UNKNOWN};
   return kind == CALL_HELLO && is_lmtp(laws) ? EHLO_VERB_LHLO : verbs[kind];
 }
 

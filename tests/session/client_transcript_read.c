@@ -56,37 +56,22 @@ static struct client_item *same_item(struct reader *reader, int kind)
 static const struct {
   const char *name;
   int kind;
-} calls[] = {{"hello", CALL_HELLO},
-             {"helo", CALL_HELO},
-             {"mail", CALL_MAIL},
-             {"send", CALL_SEND},
-             {"soml", CALL_SOML},
-             {"saml", CALL_SAML},
-             {"rcpt", CALL_RCPT},
-             {"data", CALL_DATA},
-             {"rset", CALL_RSET},
-             {"vrfy", CALL_VRFY},
-             {"expn", CALL_EXPN},
-             {"help", CALL_HELP},
-             {"noop", CALL_NOOP},
-             {"quit", CALL_QUIT},
-             {"turn", CALL_TURN},
-             {"command", CALL_COMMAND},
-             {"body", CALL_BODY},
-             {"body_end", CALL_BODY_END},
-             {"body_abort", CALL_BODY_ABORT},
-             {"sent", CALL_SENT},
-             {"eof", CALL_EOF},
-             {"timed_out", CALL_TIMED_OUT}};
+} calls[] = {
+    {"hello", CALL_HELLO},       {"helo", CALL_HELO}, {"mail", CALL_MAIL},         {"send", CALL_SEND},
+    {"soml", CALL_SOML},         {"saml", CALL_SAML}, {"rcpt", CALL_RCPT},         {"data", CALL_DATA},
+    {"rset", CALL_RSET},         {"vrfy", CALL_VRFY}, {"expn", CALL_EXPN},         {"help", CALL_HELP},
+    {"noop", CALL_NOOP},         {"quit", CALL_QUIT}, {"turn", CALL_TURN},         {"starttls", CALL_STARTTLS},
+    {"command", CALL_COMMAND},   {"body", CALL_BODY}, {"body_end", CALL_BODY_END}, {"body_abort", CALL_BODY_ABORT},
+    {"tls_done", CALL_TLS_DONE}, {"sent", CALL_SENT}, {"eof", CALL_EOF},           {"timed_out", CALL_TIMED_OUT}};
 
 static int read_error(struct reader *reader, const char *word)
 {
   static const char *const names[] = {
-      "EHLO_OK",         "EHLO_ERR_ARGUMENT",    "EHLO_ERR_CONFIG",   "EHLO_ERR_MEMORY",   "EHLO_ERR_VERSION",
-      "EHLO_ERR_STATE",  "EHLO_ERR_REENTRANT",   "EHLO_ERR_TICKET",   "EHLO_ERR_CODE",     "EHLO_ERR_TEXT",
-      "EHLO_ERR_SPACE",  "EHLO_ERR_SYNTAX",      "EHLO_ERR_TOO_LONG", "EHLO_ERR_BUFFER",   "EHLO_ERR_BARE_NEWLINE",
-      "EHLO_ERR_HOST",   "EHLO_ERR_NOT_OFFERED", "EHLO_ERR_8BITMIME", "EHLO_ERR_SMTPUTF8", "EHLO_ERR_SIZE",
-      "EHLO_ERR_REFUSED"};
+      "EHLO_OK",          "EHLO_ERR_ARGUMENT",    "EHLO_ERR_CONFIG",   "EHLO_ERR_MEMORY",   "EHLO_ERR_VERSION",
+      "EHLO_ERR_STATE",   "EHLO_ERR_REENTRANT",   "EHLO_ERR_TICKET",   "EHLO_ERR_CODE",     "EHLO_ERR_TEXT",
+      "EHLO_ERR_SPACE",   "EHLO_ERR_SYNTAX",      "EHLO_ERR_TOO_LONG", "EHLO_ERR_BUFFER",   "EHLO_ERR_BARE_NEWLINE",
+      "EHLO_ERR_HOST",    "EHLO_ERR_NOT_OFFERED", "EHLO_ERR_8BITMIME", "EHLO_ERR_SMTPUTF8", "EHLO_ERR_SIZE",
+      "EHLO_ERR_REFUSED", "EHLO_ERR_TLS",         "EHLO_ERR_LIMIT"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (strcmp(word, names[i]) == 0) {
       return -(int)i;
@@ -96,12 +81,8 @@ static int read_error(struct reader *reader, const char *word)
   return EHLO_OK;
 }
 
-static int opens_transaction(int kind)
-{
-  return kind == CALL_MAIL || kind == CALL_SEND || kind == CALL_SOML || kind == CALL_SAML;
-}
-
-/* A path, and behind it the options: what is not the name of one is a parameter, as it stands. */
+/* A path, and behind it the parameters: those that begin with a small letter go into their fields, the others go out as
+ * they stand. */
 static void read_envelope(struct reader *reader, struct call *call, const char *at)
 {
   const char *word;
@@ -109,19 +90,9 @@ static void read_envelope(struct reader *reader, struct call *call, const char *
   add_octets(reader, &call->argument, word, length);
   while (*at != '\0') {
     length = next_word(&at, &word);
-    if (opens_transaction(call->kind) && starts(word, "size=")) {
-      call->has_size = 1;
-      call->size = strtoull(word + 5, NULL, 10);
-    } else if (opens_transaction(call->kind) && word_is(word, length, "body=7BIT")) {
-      call->body = EHLO_BODY_7BIT;
-    } else if (opens_transaction(call->kind) && word_is(word, length, "body=8BITMIME")) {
-      call->body = EHLO_BODY_8BITMIME;
-    } else if (opens_transaction(call->kind) && word_is(word, length, "smtputf8")) {
-      call->smtputf8 = 1;
-    } else {
-      text_add(&call->parameters, " ", call->parameters.len > 0 ? 1 : 0);
-      add_octets(reader, &call->parameters, word, length);
-    }
+    struct text *to = *word >= 'a' && *word <= 'z' ? &call->options : &call->parameters;
+    text_add(to, " ", to->len > 0 ? 1 : 0);
+    add_octets(reader, to, word, length);
   }
 }
 
@@ -199,12 +170,12 @@ static void read_setting(struct reader *reader, const char *from)
   const struct {
     const char *name;
     uint32_t *value;
-  } numbers[] = {{"output-size", &config->output_size},           {"max-commands", &config->max_commands},
-                 {"max-recipients", &config->max_recipients},     {"max-reply-line", &config->max_reply_line},
-                 {"max-reply-lines", &config->max_reply_lines},   {"max-reply-size", &config->max_reply_size},
-                 {"greeting-timeout", &config->greeting_timeout}, {"command-timeout", &config->command_timeout},
-                 {"data-timeout", &config->data_timeout},         {"content-timeout", &config->content_timeout},
-                 {"verdict-timeout", &config->verdict_timeout}};
+  } numbers[] = {{"output-size", &config->output_size},         {"max-commands", &config->max_commands},
+                 {"max-recipients", &config->max_recipients},   {"max-reply-line", &config->max_reply_line},
+                 {"max-reply-lines", &config->max_reply_lines}, {"max-reply-size", &config->max_reply_size},
+                 {"parameters-size", &config->parameters_size}, {"greeting-timeout", &config->greeting_timeout},
+                 {"command-timeout", &config->command_timeout}, {"data-timeout", &config->data_timeout},
+                 {"content-timeout", &config->content_timeout}, {"verdict-timeout", &config->verdict_timeout}};
   const struct {
     const char *name;
     uint8_t *value;
@@ -251,7 +222,7 @@ static void give_reply(struct reader *reader, const char *reply)
   text_print(&item->octets, "%s\r\n", reply);
 }
 
-/* The answer to a hello: each word a line, "SIZE=1000" for "SIZE 1000". */
+/* The answer to a hello: each word a line, "SIZE=1000" for "SIZE 1000", "LIMITS=A/1=B" for "LIMITS A=1 B". */
 static void give_hello(struct reader *reader, const char *keywords)
 {
   struct client_item *item = new_item(reader, &reader->section->given, CLIENT_FEED);
@@ -261,7 +232,7 @@ static void give_hello(struct reader *reader, const char *keywords)
     size_t length = next_word(&keywords, &word);
     text_print(&item->octets, "250%c", *keywords == '\0' ? ' ' : '-');
     for (size_t i = 0; i < length; i++) {
-      text_add(&item->octets, word[i] == '=' ? " " : &word[i], 1);
+      text_add(&item->octets, word[i] == '=' ? " " : word[i] == '/' ? "=" : &word[i], 1);
     }
     text_print(&item->octets, "\r\n");
   }
@@ -422,6 +393,7 @@ static void free_items(struct client_items *items)
     text_free(&item->octets);
     text_free(&item->call.argument);
     text_free(&item->call.parameters);
+    text_free(&item->call.options);
     text_free(&item->events);
     text_free(&item->states);
   }

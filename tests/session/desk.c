@@ -13,6 +13,14 @@ ehlo_client_config desk_config(void)
   return config;
 }
 
+ehlo_client_config desk_small_config(void)
+{
+  ehlo_client_config config = desk_config();
+  memset(config.use + EHLO_EXT_DSN, 0, sizeof config.use - EHLO_EXT_DSN);
+  config.output_size = EHLO_CLIENT_MIN_OUTPUT_SIZE;
+  return config;
+}
+
 int desk_on_event(ehlo_client *client, const ehlo_client_event *event, void *user)
 {
   struct desk *desk = user;

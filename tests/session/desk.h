@@ -40,6 +40,9 @@ struct desk {
 /* A config with the defaults and a host name. */
 ehlo_client_config desk_config(void);
 
+/* The same with as little output as can be: without the extensions that make commands longer. */
+ehlo_client_config desk_small_config(void);
+
 /* The handler of a desk, which `user` is. */
 int desk_on_event(ehlo_client *client, const ehlo_client_event *event, void *user);
 

@@ -41,10 +41,10 @@ struct loop_message {
   size_t recipients;
   const char *content;
   size_t size;
-  const ehlo_mail_options *options; /* or NULL */
-  size_t piece;                     /* octets given at once, 0: all */
-  uint8_t gather;                   /* by ehlo_client_body_gather */
-  uint8_t abort;                    /* by ehlo_client_body_abort, once abort_at octets were taken */
+  const ehlo_mail_parameters *options; /* or NULL */
+  size_t piece;                        /* octets given at once, 0: all */
+  uint8_t gather;                      /* by ehlo_client_body_gather */
+  uint8_t abort;                       /* by ehlo_client_body_abort, once abort_at octets were taken */
   size_t abort_at;
 
   struct loop_verdict mail, data, message;
@@ -201,5 +201,13 @@ void loop_check(const struct loop *loop);
 /* The content of a message as it is to arrive: CRLF line endings (of LF too, with convert_lf), the last one there. The
  * caller frees it. */
 char *loop_expected_content(const struct loop_message *message, int convert_lf, size_t *size);
+
+/* As little output as can be for the client: without the extensions that make commands longer. */
+static inline void loop_use_little(ehlo_client_config *config)
+{
+  for (unsigned extension = EHLO_EXT_DSN; extension < EHLO_EXT_ROOM; extension++) {
+    config->use[extension] = extension == EHLO_EXT_CHUNKING || extension == EHLO_EXT_BINARYMIME;
+  }
+}
 
 #endif

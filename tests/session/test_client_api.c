@@ -190,18 +190,18 @@ static void null_is_told(void **state)
   assert_int_equal(ehlo_client_noop(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_command(desk.client, lie, none, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_command(desk.client, ehlo_span_of("X"), lie, 0), EHLO_ERR_ARGUMENT);
-  ehlo_mail_options mail = {.struct_size = sizeof mail - 1};
-  ehlo_rcpt_options rcpt = {.struct_size = 0};
+  ehlo_mail_parameters mail = {.struct_size = sizeof mail - 1};
+  ehlo_rcpt_parameters rcpt = {.struct_size = 0};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
-  mail = (ehlo_mail_options){.struct_size = sizeof mail, .body = 4};
+  mail = (ehlo_mail_parameters){.struct_size = sizeof mail, .body = 4};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
-  mail = (ehlo_mail_options){.struct_size = sizeof mail, .parameters = lie};
+  mail = (ehlo_mail_parameters){.struct_size = sizeof mail, .others = lie};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(desk_output(&desk).len, 0);
   assert_null(ehlo_client_output(desk.client, NULL));
   assert_int_equal(desk_mail(&desk, 2), EHLO_OK);
   assert_int_equal(ehlo_client_rcpt(desk.client, ehlo_span_of("a@b"), &rcpt, 0), EHLO_ERR_ARGUMENT);
-  rcpt = (ehlo_rcpt_options){.struct_size = sizeof rcpt, .parameters = lie};
+  rcpt = (ehlo_rcpt_parameters){.struct_size = sizeof rcpt, .others = lie};
   assert_int_equal(ehlo_client_rcpt(desk.client, ehlo_span_of("a@b"), &rcpt, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_rcpt(desk.client, lie, NULL, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(desk_rcpt(&desk, 3), EHLO_OK);
@@ -515,8 +515,7 @@ static void many_recipients(const char *offered, size_t take)
   size_t at = 0;
   unsigned called = 0;
   unsigned answered = 0;
-  ehlo_client_config config = desk_config();
-  config.output_size = EHLO_CLIENT_MIN_OUTPUT_SIZE;
+  ehlo_client_config config = desk_small_config();
   config.max_commands = 1000;
   desk_begin(&desk, &config, offered);
   assert_int_equal(desk_mail(&desk, 0), EHLO_OK);
@@ -573,13 +572,12 @@ static void room_for_content_comes_with_sending(void **state)
   for (size_t take = 1; take < 9; take++) {
     struct desk desk;
     ehlo_span spans[8];
-    ehlo_client_config config = desk_config();
+    ehlo_client_config config = desk_small_config();
     size_t given = 0;
     size_t length = 0;
     size_t taken;
     size_t count;
     int result = EHLO_ERR_SPACE;
-    config.output_size = EHLO_CLIENT_MIN_OUTPUT_SIZE;
     desk_begin(&desk, &config, PIPELINING);
     desk_transaction(&desk);
     desk_answer(&desk, "250 ok\r\n250 ok\r\n354 go on\r\n");
@@ -742,14 +740,14 @@ static void what_was_not_offered_is_refused(void **state)
 {
   (void)state;
   struct desk desk;
-  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_8BITMIME};
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_8BITMIME};
   desk_begin(&desk, NULL, "250-mail.example.org\r\n250 SMTPUTF8\r\n"); /* which is nothing without 8BITMIME */
   assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 0), EHLO_ERR_8BITMIME); /* [C-8BIT-05] */
   options.body = EHLO_BODY_NONE;
   options.smtputf8 = 1;
   assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 0), EHLO_ERR_SMTPUTF8); /* [C-UTF8-15] */
   options.smtputf8 = 0;
-  options.parameters = ehlo_span_of("X=1");
+  options.others = ehlo_span_of("X=1");
   assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 0),
                    EHLO_ERR_NOT_OFFERED); /* [C-HELO-09] */
   assert_int_equal(ehlo_client_vrfy(desk.client, ehlo_span_of("a"), 1, 0), EHLO_ERR_SMTPUTF8);
@@ -1026,7 +1024,7 @@ static void binary_content_needs_the_offer(void **state)
               {"250-hi\r\n250-8BITMIME\r\n250 BINARYMIME\r\n", EHLO_ERR_NOT_OFFERED},
               {"250-hi\r\n250-CHUNKING\r\n250 BINARYMIME\r\n", EHLO_ERR_NOT_OFFERED},
               {"250-hi\r\n250-CHUNKING\r\n250 8BITMIME\r\n", EHLO_ERR_NOT_OFFERED}};
-  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct desk desk;
     desk_begin(&desk, NULL, rows[i].hello);

@@ -863,7 +863,7 @@ static void what_is_offered_is_what_the_last_hello_said(void **state)
   assert_int_equal(ehlo_client_offers(desk.client, EHLO_EXT_COUNT), 0);
   assert_int_equal(ehlo_client_offers(desk.client, UINT32_MAX), 0);
   assert_true(ehlo_client_size_limit(desk.client) == 77);
-  ehlo_mail_options options = {.struct_size = sizeof options, .has_size = 1, .size = 78};
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .has_size = 1, .size = 78};
   assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), &options, 0), EHLO_ERR_SIZE);
   options.size = 77;
   options.body = EHLO_BODY_7BIT;

@@ -49,7 +49,7 @@ static void open_for(struct desk *desk, unsigned place)
   config.pass_parameters = 1;
   desk_begin(desk, &config, ALL_OFFERED);
   if (is_for_rcpt(place)) {
-    ehlo_mail_options options = {.struct_size = sizeof options, .smtputf8 = place == PATH_RCPT_UTF8};
+    ehlo_mail_parameters options = {.struct_size = sizeof options, .smtputf8 = place == PATH_RCPT_UTF8};
     assert_int_equal(ehlo_client_mail(desk->client, ehlo_span_of("a@b"), &options, 2), EHLO_OK);
     desk_answer(desk, "250 ok\r\n");
   }
@@ -58,8 +58,8 @@ static void open_for(struct desk *desk, unsigned place)
 static int call_with(struct desk *desk, unsigned place, ehlo_span span)
 {
   ehlo_client *client = desk->client;
-  ehlo_mail_options mail = {.struct_size = sizeof mail, .smtputf8 = place == PATH_MAIL_UTF8};
-  ehlo_rcpt_options rcpt = {.struct_size = sizeof rcpt, .parameters = span};
+  ehlo_mail_parameters mail = {.struct_size = sizeof mail, .smtputf8 = place == PATH_MAIL_UTF8};
+  ehlo_rcpt_parameters rcpt = {.struct_size = sizeof rcpt, .others = span};
   switch (place) {
   case PATH_MAIL:
   case PATH_MAIL_UTF8: return ehlo_client_mail(client, span, &mail, 9);
@@ -68,7 +68,7 @@ static int call_with(struct desk *desk, unsigned place, ehlo_span span)
   case PATH_SAML: return ehlo_client_saml(client, span, NULL, 9);
   case PATH_RCPT:
   case PATH_RCPT_UTF8: return ehlo_client_rcpt(client, span, NULL, 9);
-  case WORDS_MAIL: mail.parameters = span; return ehlo_client_mail(client, ehlo_span_of("a@b"), &mail, 9);
+  case WORDS_MAIL: mail.others = span; return ehlo_client_mail(client, ehlo_span_of("a@b"), &mail, 9);
   case WORDS_RCPT: return ehlo_client_rcpt(client, ehlo_span_of("a@b"), &rcpt, 9);
   case TEXT_VRFY: return ehlo_client_vrfy(client, span, 0, 9);
   case TEXT_EXPN: return ehlo_client_expn(client, span, 0, 9);
@@ -229,9 +229,11 @@ static const struct {
     {WORDS_MAIL, WORDS_RCPT, "X=\x7F", EHLO_ERR_SYNTAX},
     {WORDS_MAIL, WORDS_RCPT, "X=\xC3\xB8", EHLO_ERR_SYNTAX},
     {WORDS_MAIL, WORDS_RCPT, "-X=1", EHLO_ERR_SYNTAX},
-    {WORDS_MAIL, WORDS_MAIL, "SIZE=1", EHLO_ERR_ARGUMENT},
-    {WORDS_MAIL, WORDS_MAIL, "X=1 body=8BITMIME", EHLO_ERR_ARGUMENT},
-    {WORDS_MAIL, WORDS_MAIL, "SmtpUtf8", EHLO_ERR_ARGUMENT},
+    {WORDS_MAIL, WORDS_MAIL, "SIZE=1 SIZE=1", EHLO_ERR_SYNTAX},
+    {WORDS_MAIL, WORDS_MAIL, "SIZE=2000", EHLO_ERR_SIZE},
+    {WORDS_MAIL, WORDS_MAIL, "RET=FULL", EHLO_ERR_NOT_OFFERED},
+    {WORDS_MAIL, WORDS_MAIL, "X=1 body=7BITS", EHLO_ERR_SYNTAX},
+    {WORDS_MAIL, WORDS_MAIL, "SmtpUtf8=1", EHLO_ERR_SYNTAX},
 
     {TEXT_VRFY, TEXT_COMMAND, "a\r\nDATA", EHLO_ERR_SYNTAX},
     {TEXT_VRFY, TEXT_COMMAND, "a\r", EHLO_ERR_SYNTAX},
@@ -339,6 +341,111 @@ static void every_octet_everywhere(void **state)
   }
 }
 
+/* ---- parameters in fields ---- */
+
+#define PARAMETERS_OFFERED                                                                                     \
+  "250-mail.example.org\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-AUTH PLAIN\r\n250-NO-SOLICITING\r\n" \
+  "250-MTRK\r\n250-SUBMITTER\r\n250-CHECKPOINT\r\n250-DELIVERBY 10\r\n250-MT-PRIORITY\r\n250-RRVS\r\n"         \
+  "250 FUTURERELEASE 1000 2030-01-01T00:00:00Z\r\n"
+
+enum { ENVID, AUTH_OF, SOLICIT, MTRK, SUBMITTER, TRANSID, ORCPT_TYPE, ORCPT_ADDRESS, FIELDS };
+
+static int call_with_field(struct desk *desk, unsigned field, ehlo_span span)
+{
+  ehlo_mail_parameters mail = {.struct_size = sizeof mail};
+  ehlo_rcpt_parameters rcpt = {
+      .struct_size = sizeof rcpt, .orcpt_type = ehlo_span_of("rfc822"), .orcpt_address = ehlo_span_of("a@b")};
+  ehlo_span *const fields[FIELDS] = {&mail.envid,     &mail.auth,    &mail.solicit,    &mail.mtrk,
+                                     &mail.submitter, &mail.transid, &rcpt.orcpt_type, &rcpt.orcpt_address};
+  mail.envid = field == MTRK ? ehlo_span_of("Q1") : mail.envid;
+  *fields[field] = span;
+  return field < ORCPT_TYPE ? ehlo_client_mail(desk->client, ehlo_span_of("a@b"), &mail, 9)
+                            : ehlo_client_rcpt(desk->client, ehlo_span_of("a@b"), &rcpt, 9);
+}
+
+/* [P-AUTH-33] [P-DSN-03] [P-DSN-05] [P-MISC-01] [P-MISC-03] [P-NSOL-01] */
+static void fields_are_checked(void **state)
+{
+  (void)state;
+  static const char *const never[] = {"a\r\nDATA", "a\r", "a\n", "a b", " ", "a=b", "\x01", "\x7F", "\xC3\xB8"};
+  static const struct {
+    unsigned field;
+    const char *bad;
+  } more[] = {{ENVID, "a+4"},
+              {ENVID, "a+4g"},
+              {ENVID, "a+4a"},
+              {ENVID, "a+0D+0ADATA"},
+              {AUTH_OF, "a+40b+"},
+              {AUTH_OF, "a"},
+              {AUTH_OF, "a@b+0D+0A"},
+              {SOLICIT, "a,,b"},
+              {MTRK, "a:b"},
+              {SUBMITTER, "a"},
+              {SUBMITTER, "<>"},
+              {TRANSID, "a@b"},
+              {TRANSID, "<a"},
+              {ORCPT_TYPE, ""},
+              {ORCPT_TYPE, "rfc822;x"},
+              {ORCPT_ADDRESS, "a+40b+4"},
+              {ORCPT_ADDRESS, "+FF"},
+              {ORCPT_ADDRESS, "+00"},
+              {ENVID, "+"},
+              {AUTH_OF, "+"},
+              {SUBMITTER, "+"},
+              {ORCPT_ADDRESS, "+"}};
+  for (unsigned field = 0; field < FIELDS; field++) {
+    struct desk desk;
+    desk_begin(&desk, NULL, PARAMETERS_OFFERED);
+    if (field >= ORCPT_TYPE) {
+      assert_int_equal(desk_mail(&desk, 2), EHLO_OK);
+      desk_answer(&desk, "250 ok\r\n");
+    }
+    assert_int_equal(call_with_field(&desk, field, (ehlo_span){NULL, 3}), EHLO_ERR_ARGUMENT);
+    assert_int_equal(call_with_field(&desk, field, (ehlo_span){"a\0b", 3}), EHLO_ERR_SYNTAX);
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+      expect_unchanged(&desk, never[i], call_with_field(&desk, field, ehlo_span_of(never[i])));
+    }
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+      if (more[i].field == field) {
+        expect_unchanged(&desk, more[i].bad, call_with_field(&desk, field, ehlo_span_of(more[i].bad)));
+      }
+    }
+    desk_close(&desk);
+  }
+}
+
+static void numbers_are_checked(void **state)
+{
+  (void)state;
+  static const ehlo_mail_parameters bad[] = {
+      {.struct_size = sizeof *bad, .ret = 3},
+      {.struct_size = sizeof *bad, .has_priority = 1, .priority = 10},
+      {.struct_size = sizeof *bad, .has_priority = 1, .priority = -10},
+      {.struct_size = sizeof *bad, .by_mode = 3, .by_time = 20},
+      {.struct_size = sizeof *bad, .by_mode = EHLO_BY_NOTIFY, .by_time = 1000000000},
+      {.struct_size = sizeof *bad, .hold_for = 10, .has_hold_until = 1, .hold_until = 10},
+      {.struct_size = sizeof *bad, .hold_for = 100, .by_mode = EHLO_BY_NOTIFY, .by_time = 99},
+      {.struct_size = sizeof *bad, .mtrk = {"YWJj", 4}}, /* [P-MISC-03]: without ENVID */
+  };
+  struct desk desk;
+  desk_begin(&desk, NULL, PARAMETERS_OFFERED);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    int result = ehlo_client_mail(desk.client, ehlo_span_of("a@b"), &bad[i], 9);
+    if (result != EHLO_ERR_ARGUMENT) {
+      fail_msg("row %zu: %s", i, ehlo_strerror(result));
+    }
+  }
+  assert_int_equal(desk_output(&desk).len, 0);
+  ehlo_mail_parameters none = {.struct_size = sizeof none};
+  assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of("a@b"), &none, 9), EHLO_OK);
+  ehlo_rcpt_parameters rcpt = {.struct_size = sizeof rcpt, .notify = EHLO_NOTIFY_NEVER | EHLO_NOTIFY_DELAY};
+  assert_int_equal(ehlo_client_rcpt(desk.client, ehlo_span_of("a@b"), &rcpt, 9), EHLO_ERR_ARGUMENT);
+  rcpt = (ehlo_rcpt_parameters){.struct_size = sizeof rcpt, .rrvs = 3};
+  assert_int_equal(ehlo_client_rcpt(desk.client, ehlo_span_of("a@b"), &rcpt, 9), EHLO_ERR_ARGUMENT);
+  desk_expect(&desk, "MAIL FROM:<a@b>\r\n");
+  desk_close(&desk);
+}
+
 static void lines_have_their_limit(void **state)
 {
   (void)state;
@@ -384,8 +491,8 @@ static void lines_have_their_limit(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(injections_are_refused),
-      cmocka_unit_test(every_octet_everywhere),
+      cmocka_unit_test(injections_are_refused), cmocka_unit_test(every_octet_everywhere),
+      cmocka_unit_test(fields_are_checked),     cmocka_unit_test(numbers_are_checked),
       cmocka_unit_test(lines_have_their_limit),
   };
   return cmocka_run_group_tests_name("what the client lets out", tests, NULL, NULL);

@@ -289,6 +289,7 @@ static void open_way(struct loop *loop, unsigned way, const struct loop_message 
   server.offer[EHLO_EXT_ENHANCEDSTATUSCODES] = !(way & WAY_PLAIN);
   client.hold_data = (way & WAY_HOLD_DATA) != 0;
   client.output_size = way & WAY_SMALL ? EHLO_CLIENT_MIN_OUTPUT_SIZE : EHLO_CLIENT_DEFAULT_OUTPUT_SIZE;
+  loop_use_little(&client);
   client.max_commands = way & WAY_SMALL ? 1 : EHLO_CLIENT_DEFAULT_MAX_COMMANDS;
   server.output_size = way & WAY_SMALL ? EHLO_MIN_OUTPUT_SIZE : EHLO_DEFAULT_OUTPUT_SIZE;
   server.max_pending = way & WAY_MANY_PENDING ? 8 : 1;
@@ -393,6 +394,7 @@ static void send_content(const char *content, size_t size, size_t piece, unsigne
   ehlo_client_config client = client_config();
   client.convert_lf = (uint8_t)convert_lf;
   client.output_size = way & WAY_SMALL ? EHLO_CLIENT_MIN_OUTPUT_SIZE : EHLO_CLIENT_DEFAULT_OUTPUT_SIZE;
+  loop_use_little(&client);
   loop_open(&loop, &client, NULL, messages, 2);
   loop.amount[LOOP_CLIENT_SEND] = way & WAY_SMALL ? 7 : 0;
   loop.eager = (way & WAY_EAGER) != 0;
@@ -470,7 +472,7 @@ static void content_that_may_not_go_out_is_never_whole(void **state)
     }
   }
   /* With BODY=8BITMIME octets are octets; a bare CR stays forbidden where LF is converted. */
-  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_8BITMIME};
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_8BITMIME};
   struct loop_message message = {ALICE, BOB, TEXT("\xC3\xB8\x80\xFF\r\n"), .options = &options};
   struct loop loop;
   loop_open(&loop, NULL, NULL, &message, 1);
@@ -537,7 +539,7 @@ static void content_goes_by_chunks(void **state)
 static void binary_content_goes_as_it_is(void **state)
 {
   (void)state;
-  ehlo_mail_options options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
   for (unsigned way = 0; way < 8; way++) {
     for (unsigned n = 0; n < 6; n++) {
       struct loop_message message = {ALICE, BOB, TEXT("\n\r\0\xFF\n.\r\n.\n\r"), .options = &options};
