@@ -238,7 +238,8 @@ class Tests(unittest.TestCase):
         for options, on in ((), True), (('off',), False), (('off', 'on'), True):
             session = self.session(*(word for option in options for word in ('--chunking', option)))
             self.assertEqual('CHUNKING' in self.hello(session), on)
-            self.assertEqual(session.codes(*OPEN[1:], b'BDAT 6\r\n.one\r\n', 'NOOP'), [250, 250, 250 if on else 502, 250])
+            self.assertEqual(session.codes(*OPEN[1:], b'BDAT 6\r\n.one\r\n', 'NOOP'),
+                             [250, 250, 250 if on else 502, 250])
             self.end(session)
         session = self.session()
         session.codes(*OPEN)
@@ -289,7 +290,8 @@ class Tests(unittest.TestCase):
             self.end(session)
         session = self.session(*users)
         self.hello(session)
-        self.assertEqual(session.codes('AUTH PLAIN', '*', 'AUTH CRAM-MD5', 'AUTH PLAIN', '$'), [334, 501, 504, 334, 501])
+        self.assertEqual(session.codes('AUTH PLAIN', '*', 'AUTH CRAM-MD5', 'AUTH PLAIN', '$'),
+                         [334, 501, 504, 334, 501])
         self.end(session)
         session = self.session()
         self.assertNotIn('AUTH', self.hello(session))
