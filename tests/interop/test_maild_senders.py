@@ -339,8 +339,9 @@ class Postfix(Relay):
 class Exim(Relay):
     """`main`, `transport`, `authenticators`: further lines of the configuration."""
 
-    def __init__(self, port, main='', transport='', authenticators=''):
+    def __init__(self, port, main='', transport='', authenticators='', tls_hosts=''):
         self.server, self.main, self.transport, self.authenticators = port, main, transport, authenticators
+        self.tls_hosts = tls_hosts  # to which STARTTLS is offered
 
     def configure(self, directory):
         self.logs = [f'{directory}/{name}log' for name in ('main', 'panic')]
@@ -360,7 +361,7 @@ log_file_path = {directory}/%slog
 primary_hostname = relay.example
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {self.port}
-tls_advertise_hosts =
+tls_advertise_hosts = {self.tls_hosts}
 host_lookup =
 rfc1413_hosts =
 keep_environment =
