@@ -43,6 +43,7 @@
  *     HELLO      behind the REPLY that opened the session: what the server offers is known; now is the time for MAIL
  *     CONTENT    behind the REPLY 354: now is the time for ehlo_client_body
  *     END        once for each MAIL, SEND, SOML, SAML that was called: how the transaction went
+ *     CHALLENGE  in AUTH, in place of a REPLY 334: now is the time for ehlo_client_auth_respond
  *     VIOLATION  the server broke the protocol: the session is over
  *
  * The session has changed by the time that its REPLY is told: what it allows can be called in that handler already.
@@ -88,6 +89,12 @@ enum {
    * The block holds twice as much. What does not fit is as if it had not been said. */
   EHLO_CLIENT_DEFAULT_PARAMETERS_SIZE = 512,
   EHLO_CLIENT_MAX_PARAMETERS_SIZE = 65536,
+  /* The longest line of an exchange of AUTH, either way, CRLF included: RFC 4954 4 finds that 12,288 suffice. Where
+   * use[EHLO_EXT_AUTH] is set, as it is by default, output and the line of a reply have room for that; who never logs
+   * in clears it and saves some 20,000 octets. */
+  EHLO_CLIENT_DEFAULT_MAX_SASL_LINE = 12288,
+  /* Challenges in an exchange that the host leads. After one more the library gives it up. */
+  EHLO_CLIENT_MAX_CHALLENGES = 32,
   /* Seconds, as RFC 5321 4.5.3.2 recommends. */
   EHLO_CLIENT_DEFAULT_GREETING_TIMEOUT = 300, /* 4.5.3.2.1 */
   EHLO_CLIENT_DEFAULT_COMMAND_TIMEOUT = 300,  /* 4.5.3.2.2, 4.5.3.2.3 */
@@ -125,6 +132,7 @@ typedef struct ehlo_client_config {
   uint32_t max_reply_lines;  /* lines */
   uint32_t max_reply_size;   /* octets; at least max_reply_line */
   uint32_t parameters_size;  /* octets; 0 is legal */
+  uint32_t max_sasl_line;    /* octets, CRLF included; within the same bounds as max_reply_line */
   uint32_t greeting_timeout; /* seconds; 0: none. So are the next four */
   uint32_t command_timeout;
   uint32_t data_timeout;
@@ -136,8 +144,11 @@ typedef struct ehlo_client_config {
   uint8_t hold_data;       /* keep DATA back until every RCPT has its reply, where the server pipelines too */
   uint8_t pass_parameters; /* send parameters that the library does not know; else EHLO_ERR_NOT_OFFERED */
   uint8_t chunking;        /* EHLO_CHUNKING_ */
-  uint8_t convert_lf;      /* content comes with LF as line ending, as local files have it: a bare LF becomes CRLF. CRLF
-                              stays as it is; a bare CR is refused as ever */
+  uint8_t
+      allow_plaintext_auth; /* log in without TLS by mechanisms that show the secret to whoever listens: PLAIN, LOGIN,
+                               XOAUTH2, OAUTHBEARER. For tests, and sockets that leave no machine (RFC 4954 4) */
+  uint8_t convert_lf; /* content comes with LF as line ending, as local files have it: a bare LF becomes CRLF. CRLF
+                         stays as it is; a bare CR is refused as ever */
 
   /* The library's own: what ehlo_client_config_init found out about the processor. */
   uint8_t processor;
@@ -157,7 +168,8 @@ enum {
   EHLO_CLIENT_EVENT_HELLO = 3,
   EHLO_CLIENT_EVENT_CONTENT = 4,
   EHLO_CLIENT_EVENT_END = 5,
-  EHLO_CLIENT_EVENT_VIOLATION = 6
+  EHLO_CLIENT_EVENT_VIOLATION = 6,
+  EHLO_CLIENT_EVENT_CHALLENGE = 7
 };
 
 /* LINE and REPLY: a line of a reply; a reply of one line is just a REPLY. Whether a code means success is told by its
@@ -174,11 +186,12 @@ typedef struct ehlo_client_event_reply {
   ehlo_enhanced enhanced; /* zero if there is none, or the server did not offer ENHANCEDSTATUSCODES (RFC 2034 5) */
   ehlo_span text;         /* behind code and enhanced code. Raw: it may hold control characters and octets above 127 */
   ehlo_span line;         /* all of it, without its CRLF. Raw */
+  uint64_t offset;        /* REPLY 355 to MAIL with TRANSID: the octets of content that the server has (RFC 1845 3) */
 } ehlo_client_event_reply;
 
 /* CONTENT: the server waits for the message. */
 typedef struct ehlo_client_event_content {
-  uint32_t recipients; /* accepted, at least 1 */
+  uint32_t recipients; /* accepted, at least 1; 0 where a transaction is resumed and only the server knows */
 } ehlo_client_event_content;
 
 /* END: a transaction is over; once for each that was called, unless a handler ended the session. ACCEPTED: the server
@@ -196,26 +209,38 @@ typedef struct ehlo_client_event_end {
 } ehlo_client_event_end;
 
 /* VIOLATION: the server broke a rule. What it has not answered yet has no answer; the open transactions END with
- * EHLO_END_FAILED behind this, and the session wants CLOSE. (A refusal of content that comes before all of it has been
- * sent is told as what it is, a REPLY of MESSAGE and END with EHLO_END_REFUSED; the session is over with it.) */
+ * EHLO_END_FAILED behind this, and the session wants CLOSE; unless goes_on is set. (A refusal of content that comes
+ * before all of it has been sent is told as what it is, a REPLY of MESSAGE and END with EHLO_END_REFUSED; the session
+ * is over with it.) */
 typedef struct ehlo_client_event_violation {
   uint32_t kind;    /* EHLO_VIOLATION_ */
   uint32_t verb;    /* what an answer was expected to; EHLO_VERB_NONE if nothing */
   ehlo_span octets; /* the line in question, as far as it was read; raw: escape it before it is shown */
+  uint32_t goes_on; /* 1 if the session goes on after all: SASL, where AUTH was cancelled because of it */
 } ehlo_client_event_violation;
+
+/* CHALLENGE: the server wants to hear more (RFC 4954 4). */
+typedef struct ehlo_client_event_challenge {
+  ehlo_span octets;  /* decoded from base64. Wiped from the block when the handler returns */
+  uint32_t number;   /* of the challenge in this exchange, from 1 */
+  uint32_t answered; /* 1 if the library has answered it by itself, out of the credentials or with what was to be said;
+                        0: the host calls ehlo_client_auth_respond or ehlo_client_auth_cancel, now or later */
+} ehlo_client_event_challenge;
 
 typedef union ehlo_client_event_union {
   ehlo_client_event_reply reply; /* LINE, REPLY */
   ehlo_client_event_content content;
   ehlo_client_event_end end;
   ehlo_client_event_violation violation;
+  ehlo_client_event_challenge challenge;
 } ehlo_client_event_union;
 
 /* An event. It, and every span in it, lives until the handler returns. HELLO has no data. */
 typedef struct ehlo_client_event {
   uint32_t type; /* EHLO_CLIENT_EVENT_ */
-  uint64_t tag;  /* LINE, REPLY: of the command that is answered (for MESSAGE that of DATA, for RESULT that of RCPT);
-                    HELLO: of the hello; CONTENT: of DATA; END: of MAIL; else 0 */
+  uint64_t tag;  /* LINE, REPLY, CHALLENGE: of the command that is answered (for MESSAGE that of DATA, or of the BURL
+                    that ended the message, for RESULT that of  RCPT); HELLO: of the hello; CONTENT: of DATA; END: of
+                    MAIL; else 0 */
   ehlo_client_event_union as;
 } ehlo_client_event;
 
@@ -287,8 +312,9 @@ EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch
  *
  *   EHLO_OK             the command is in the output
  *   EHLO_ERR_ARGUMENT   client is NULL, or a parameter is out of its range
- *   EHLO_ERR_STATE      not now: see the command; never while a hello, STARTTLS, QUIT or TURN waits for its reply,
- *                       nor from DATA to the end of the content, nor after the session is over
+ *   EHLO_ERR_STATE      not now: see the command; never while a hello, STARTTLS, AUTH, QUIT, TURN, ATRN or
+ *                       XCLIENT waits for its reply (but see ehlo_client_auth), nor from DATA to the end of the content,
+ *                       nor after the session is over
  *   EHLO_ERR_SPACE      the output or max_commands is full: send, feed, and call again
  *   EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that could begin another command
  *                       are among it, and so are spaces around an argument
@@ -328,6 +354,10 @@ EHLO_API int ehlo_client_helo(ehlo_client *client, uint64_t tag);
  *   EHLO_ERR_LIMIT        more MAILs on this connection than MAILMAX (RFC 9422 4.1); a hold beyond the maximum of
  *                         FUTURERELEASE (RFC 4865 5.1.1); BY with mode R below the minimum of DELIVERBY (RFC 2852
  *                         4.1.4.1)
+ *
+ * With TRANSID (RFC 1845) nothing can be called until MAIL is answered: by 250, or by 355, if the server has a part of
+ * this message already. Then there is no RCPT any more, ehlo_client_data is next, and the content that is given begins
+ * `offset` octets into the message (see REPLY). EHLO_ERR_ARGUMENT with BINARYMIME, and in LMTP.
  *
  * A notification (DSN, MDN) has no hold (RFC 4865 4.1), and a DSN no RET and no NOTIFY but NEVER (RFC 3461 6.1): the
  * host knows what it sends. */
@@ -393,6 +423,75 @@ EHLO_API int ehlo_client_starttls(ehlo_client *client, uint64_t tag);
  * there first (RFC 8314 3.3). No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE, EHLO_ERR_REENTRANT.
  */
 EHLO_API int ehlo_client_tls_done(ehlo_client *client);
+
+/* AUTH (RFC 4954): who is there, by PLAIN, LOGIN, EXTERNAL, XOAUTH2 or OAUTHBEARER. The library leads the exchange;
+ * each CHALLENGE is told, and answered already. An initial response goes out with AUTH unless the line would pass 512
+ * octets (RFC 4954 4). Nothing can be called until it is answered, but behind PLAIN and EXTERNAL with an initial
+ * response: they may stand in a group with what follows, which is then said whether AUTH succeeds or not.
+ *
+ * Its REPLY is 235, or a refusal: then other credentials may be tried, or the session goes on without. What the server
+ * offers may change: ehlo_client_hello asks. Layers of SASL are not supported: a mechanism that would begin one is not
+ * for this library.
+ *
+ * Legal after HELLO, outside of transactions, and not after success. `credentials` is read while this is called. What
+ * is made of it waits in the block until it is sent, and is wiped then. A challenge that is not base64, more than one
+ * line, or one too many is answered by "*", which cancels, and told as a VIOLATION that goes on; another behind that
+ * ends the session. Returns also
+ *
+ *   EHLO_ERR_NOT_OFFERED  the server does not list the mechanism
+ *   EHLO_ERR_TLS          the mechanism shows the secret, there is no TLS, and allow_plaintext_auth is not set
+ *   EHLO_ERR_TEXT, EHLO_ERR_ARGUMENT  as ehlo_sasl_encode; for LOGIN, NUL in authcid or secret, or one of them empty
+ *   EHLO_ERR_TOO_LONG     a line would pass max_sasl_line, or all of it together the output */
+EHLO_API int ehlo_client_auth(ehlo_client *client, const ehlo_credentials *credentials, uint64_t tag);
+
+/* The same by any mechanism, of which the host makes the responses: `mechanism` is its name, in any case. `initial` are
+ * the octets of an initial response, which may be empty, or NULL for none; one for CRAM-MD5 or LOGIN, where the server
+ * speaks first, is EHLO_ERR_ARGUMENT. If the line would be too long it is kept, and answers the first CHALLENGE. Behind
+ * each other CHALLENGE the host responds; after EHLO_CLIENT_MAX_CHALLENGES of them the library cancels. Returns as
+ * ehlo_client_auth; EHLO_ERR_SYNTAX for what is no name. A mechanism that the library does not know is looked for in
+ * what ehlo_client_parameters gives. */
+EHLO_API int ehlo_client_auth_begin(ehlo_client *client, ehlo_span mechanism, const ehlo_span *initial, uint64_t tag);
+
+/* Answers a CHALLENGE whose `answered` was 0 with these octets, which may be none; they become base64 here, and are
+ * wiped from the block once they are sent. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE,
+ * EHLO_ERR_TOO_LONG (past max_sasl_line). */
+EHLO_API int ehlo_client_auth_respond(ehlo_client *client, ehlo_span octets);
+
+/* Answers it with "*": the exchange is given up, and the server says 501 (RFC 4954 4). No event fires. Returns EHLO_OK,
+ * EHLO_ERR_ARGUMENT, EHLO_ERR_STATE. */
+EHLO_API int ehlo_client_auth_cancel(ehlo_client *client);
+
+/* ETRN (RFC 1985): the server is asked to begin to send what it has for a host, over a connection of its own. `node` is
+ * a domain, "@" and a domain (its subdomains too), or "#" and the name of a queue. A 4yz concerns this node; after a
+ * 5yz the server counts as not having ETRN, until the next hello (RFC 1985 5.2). Legal after HELLO, outside of
+ * transactions. Returns also EHLO_ERR_NOT_OFFERED. */
+EHLO_API int ehlo_client_etrn(ehlo_client *client, ehlo_span node, uint64_t tag);
+
+/* ATRN (RFC 2645): the same over this connection, for whom AUTH has said to be there. `domains` is a list with commas,
+ * or empty for all that are this host's; each has two labels at least. After a 2yz the session wants TURN, as behind
+ * ehlo_client_turn. 453 (no mail), 450 (not for all of these domains), 530 (AUTH first) are replies like others. Legal
+ * after HELLO, outside of transactions. Returns also EHLO_ERR_NOT_OFFERED. */
+EHLO_API int ehlo_client_atrn(ehlo_client *client, ehlo_span domains, uint64_t tag);
+
+/* BURL (RFC 4468): content that the server fetches from `url`, an absolute URI. With `last` it ends the message: either
+ * in place of DATA, in a transaction in which RCPT has been called, or from CONTENT on where that goes by BDAT. Then
+ * the verdict is the REPLY of MESSAGE, with the tag that is given here, and END; nothing can be called until it has
+ * come (RFC 4468 3.2), and after a refusal the server may still hold the transaction (needs_reset). Without `last` it
+ * is one chunk of several, only from CONTENT on; its REPLY is that of BURL, and all else as for a chunk by
+ * ehlo_client_body. Whether PIPELINING lets it follow RCPT at once hold_data says, as for DATA. EHLO_ERR_STATE in LMTP.
+ * Returns also EHLO_ERR_NOT_OFFERED, EHLO_ERR_REFUSED (as ehlo_client_data; in content, a chunk was refused),
+ * EHLO_ERR_BARE_NEWLINE (the piece before ended in a CR). */
+EHLO_API int ehlo_client_burl(ehlo_client *client, ehlo_span url, int last, uint64_t tag);
+
+/* XCLIENT (Postfix): tells a server that trusts this host whom it stands for. `attributes` is a list as
+ * ehlo_attribute_next reads it ("NAME=spike.example ADDR=192.0.2.1"), values in xtext. After a 2yz the session is as
+ * behind the greeting: everything that the server said, and who had logged in, is forgotten, and ehlo_client_hello is
+ * next. Legal after HELLO, outside of transactions. Returns also EHLO_ERR_NOT_OFFERED, for an attribute too that the
+ * server does not list. */
+EHLO_API int ehlo_client_xclient(ehlo_client *client, ehlo_span attributes, uint64_t tag);
+
+/* XFORWARD (Postfix): the same for the server's log alone: nothing changes. */
+EHLO_API int ehlo_client_xforward(ehlo_client *client, ehlo_span attributes, uint64_t tag);
 
 /* A command that the library does not know: `verb`, a word of letters, digits and hyphens, a space and the printable
  * ASCII argument, if there is one. It stands last in its group (RFC 2920 3.1). EHLO_ERR_ARGUMENT also for a verb that
@@ -477,6 +576,9 @@ EHLO_API uint32_t ehlo_client_rcpt_domain_max(const ehlo_client *client);
 
 /* The verb of the hello that opened the session; EHLO_VERB_NONE before. */
 EHLO_API uint32_t ehlo_client_hello_verb(const ehlo_client *client);
+
+/* Has AUTH succeeded since the connection was made, or TLS? 1 or 0. */
+EHLO_API int ehlo_client_authenticated(const ehlo_client *client);
 
 /* Is the session under TLS? 1 or 0. */
 EHLO_API int ehlo_client_tls(const ehlo_client *client);

@@ -10,8 +10,10 @@
 
 static void drop_output(ehlo_client *client)
 {
+  uint32_t tail = client->output.tail;
   client->output.head = client->output.tail = 0;
   client->released_to = client->sent;
+  ehlo_client_wipe_behind(client, tail);
 }
 
 void ehlo_client_enter(ehlo_client *client, enum client_state state)
@@ -49,7 +51,7 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
   ehlo_client_event event;
   ehlo_client_enter(client, CLIENT_CLOSED);
   if (client->in_transaction) {
-    if (reason == EHLO_END_REFUSED && client->rcpts_accepted == 0) {
+    if (reason == EHLO_END_REFUSED && !client_has_recipients(client)) {
       ehlo_client_nobody(client, &code, &enhanced);
     }
     ehlo_client_end(client, reason, code, enhanced, &event);
@@ -87,8 +89,10 @@ void ehlo_client_release(ehlo_client *client)
     }
     if (client->released > 0) {
       uint32_t before = client_command(client, client->released - 1)->verb;
-      if (!client_offers(client, EHLO_EXT_PIPELINING) || ehlo_commands[before].group == GROUP_LAST ||
-          (command->verb == EHLO_VERB_DATA && client->hold_data)) {
+      int is_last = ehlo_commands[before].group == GROUP_LAST && !(before == EHLO_VERB_AUTH && client->sasl_one_trip);
+      if (!client_offers(client, EHLO_EXT_PIPELINING) || is_last ||
+          (client->hold_data &&
+           (command->verb == EHLO_VERB_DATA || (command->verb == EHLO_VERB_MESSAGE && client->burl)))) {
         return;
       }
     }
@@ -98,7 +102,9 @@ void ehlo_client_release(ehlo_client *client)
 
 void ehlo_client_make_room(ehlo_client *client)
 {
+  uint32_t tail = client->output.tail;
   ehlo_output_compact(&client->output, client_part(client, client->output_at));
+  ehlo_client_wipe_behind(client, tail);
 }
 
 void ehlo_client_queue(ehlo_client *client, uint32_t verb, uint64_t tag, size_t length)
@@ -154,6 +160,9 @@ static uint32_t expected_verb(const ehlo_client *client)
     return EHLO_VERB_NONE;
   }
   const struct command *front = client_command(client, 0);
+  if (front->verb == EHLO_VERB_AUTH && client->sasl == SASL_CHALLENGED) {
+    return EHLO_VERB_NONE; /* the response is still to come */
+  }
   return client->sent - front->end < UINT32_MAX / 2 ? front->verb : (uint32_t)EHLO_VERB_NONE;
 }
 
@@ -163,23 +172,23 @@ static uint32_t awaited_verb(const ehlo_client *client)
   return client->begun_early ? (uint32_t)EHLO_VERB_NONE : expected_verb(client);
 }
 
-/* The server broke the protocol. */
-static void violate(ehlo_client *client, uint32_t kind, ehlo_span octets)
+void ehlo_client_violate(ehlo_client *client, uint32_t kind, ehlo_span octets)
 {
   ehlo_client_event event = {.type = EHLO_CLIENT_EVENT_VIOLATION};
   uint32_t verb = client->reply_code == 0 ? awaited_verb(client) : client->reply_verb;
-  event.as.violation = (ehlo_client_event_violation){kind, verb, octets};
+  event.as.violation = (ehlo_client_event_violation){kind, verb, octets, 0};
   client->violation = (uint8_t)kind;
   ehlo_client_enter(client, CLIENT_CLOSED);
   ehlo_client_emit(client, &event);
   ehlo_client_close(client, EHLO_END_FAILED, 451, no_enhanced());
 }
 
-/* Does the first digit answer the command (RFC 821 4.4)? 4yz and 5yz say no to all of them, and what says yes is one of
- * 2yz and 3yz. */
-static int digit_answers(uint32_t verb, uint32_t digit)
+/* Does the code answer the command? By its first digit (RFC 821 4.4): 4yz and 5yz say no to all of them, and what says
+ * yes is one of 2yz and 3yz. AUTH has 334 beside (RFC 4954 4), MAIL with TRANSID 355 (RFC 1845 3). */
+static int code_answers(const ehlo_client *client, uint32_t verb, uint32_t code)
 {
-  return digit >= 4 || digit == ehlo_commands[verb].accept / 100;
+  return code >= 400 || code / 100 == ehlo_commands[verb].accept / 100 || (code == 334 && verb == EHLO_VERB_AUTH) ||
+         (code == 355 && verb_opens_transaction(verb) && client->checkpoint);
 }
 
 /* The greeting: the session is open, or it is refused (RFC 5321 3.1), and what was called for an open one is void. */
@@ -218,6 +227,14 @@ static void begin_chunks(ehlo_client *client)
   }
 }
 
+/* 355 octet-offset is the transaction offset                                                        (RFC 1845 3) */
+static int read_offset(ehlo_span text, uint64_t *offset)
+{
+  const char *space = text.len == 0 ? NULL : memchr(text.ptr, ' ', text.len);
+  text.len = space == NULL ? text.len : (size_t)(space - text.ptr);
+  return ehlo_parse_number(text, 20, offset) == EHLO_OK && *offset < UINT64_MAX;
+}
+
 /* A reply is complete. */
 static void complete(ehlo_client *client, ehlo_client_event *event)
 {
@@ -228,6 +245,14 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
   client->reply_code = 0;
   if (reply->code == 421 || client->premature) {
     closed_by_reply(client, event);
+    return;
+  }
+  if (reply->code == 355 && !read_offset(reply->text, &reply->offset)) {
+    ehlo_client_violate(client, EHLO_VIOLATION_SYNTAX, reply->line);
+    return;
+  }
+  if (reply->code == 334) {
+    ehlo_client_challenged(client, event);
     return;
   }
   if (reply->verb == EHLO_VERB_CONNECT) {
@@ -260,7 +285,7 @@ static void name_command(const ehlo_client *client, ehlo_client_event *event)
   if (reply->verb == EHLO_VERB_CONNECT || reply->verb == EHLO_VERB_NONE) {
     event->tag = 0;
   } else if (client->premature) {
-    event->tag = client->data_tag;
+    event->tag = client->count > 0 ? client_command(client, 0)->tag : client->data_tag;
   } else if (reply->verb == EHLO_VERB_RESULT) {
     const struct recipient *recipient = client_recipient(client, client->results);
     event->tag = recipient->tag;
@@ -311,7 +336,7 @@ static uint32_t begin_reply(ehlo_client *client, uint32_t code)
     client->premature = 1;
     client->reply_verb = EHLO_VERB_MESSAGE;
   }
-  if (!digit_answers(client->reply_verb, code / 100)) {
+  if (!code_answers(client, client->reply_verb, code)) {
     return EHLO_VIOLATION_REPLY_CODE;
   }
   client->reply_code = code;
@@ -338,12 +363,12 @@ static void reply_line(ehlo_client *client, ehlo_span line, unsigned seen)
   }
   if (wrong == 0) {
     client->reply_octets += line.len + 2;
-    wrong = ++client->reply_lines > client->max_reply_lines || client->reply_octets > client->max_reply_size
-                ? EHLO_VIOLATION_REPLY_TOO_LONG
-                : 0U;
+    client->reply_lines++;
+    int is_long = client->reply_lines > 1 && client->reply_octets > client->max_reply_size;
+    wrong = client->reply_lines > client->max_reply_lines || is_long ? EHLO_VIOLATION_REPLY_TOO_LONG : 0U;
   }
   if (wrong != 0) {
-    violate(client, wrong, line);
+    ehlo_client_violate(client, wrong, line);
     return;
   }
   ehlo_client_event event;
@@ -351,6 +376,7 @@ static void reply_line(ehlo_client *client, ehlo_span line, unsigned seen)
   event.as.reply.code = parsed.code;
   event.as.reply.number = client->reply_lines;
   event.as.reply.fallback = 0;
+  event.as.reply.offset = 0;
   event.as.reply.line = line;
   name_command(client, &event);
   read_text(client, &event.as.reply, parsed.text);
@@ -363,6 +389,13 @@ static void reply_line(ehlo_client *client, ehlo_span line, unsigned seen)
 
 /* ---- feed ---- */
 
+/* The longest line that may come now, CRLF included: in an exchange of AUTH it is another. */
+static size_t line_limit(const ehlo_client *client)
+{
+  int in_exchange = client->count > 0 && client_command(client, 0)->verb == EHLO_VERB_AUTH;
+  return in_exchange ? client->max_sasl_line : client->max_reply_line;
+}
+
 /* Takes what is there of a line, and deals with it if it is whole. A line that can be no reply any more is not waited
  * for. Returns how many octets it took. */
 static size_t feed_line(ehlo_client *client, const unsigned char *data, size_t size)
@@ -370,7 +403,8 @@ static size_t feed_line(ehlo_client *client, const unsigned char *data, size_t s
   ehlo_span line;
   unsigned seen;
   size_t taken;
-  if (line_lies_whole(&client->line, client->max_reply_line, data, size, &line, &seen)) {
+  size_t limit = line_limit(client);
+  if (line_lies_whole(&client->line, limit, data, size, &line, &seen)) {
     reply_line(client, line, seen);
     return line.len + 2;
   }
@@ -378,14 +412,15 @@ static size_t feed_line(ehlo_client *client, const unsigned char *data, size_t s
     client->begun_early = client->reply_code == 0 && expected_verb(client) == EHLO_VERB_NONE;
   }
   unsigned char *buffer = client_part(client, client->line_at);
-  int result = ehlo_line_take(&client->line, buffer, client->max_reply_line, data, size, &taken, &line, &seen);
+  int result = ehlo_line_take(&client->line, buffer, limit, data, size, &taken, &line, &seen);
   if (result == LINE_READY) {
     reply_line(client, line, seen);
     ehlo_line_done(&client->line);
     client->begun_early = 0;
   } else if (client->line.fault != 0) {
-    violate(client, client->line.fault == LINE_TOO_LONG ? EHLO_VIOLATION_LINE_TOO_LONG : EHLO_VIOLATION_BARE_NEWLINE,
-            span_of(buffer, client->line.used));
+    ehlo_client_violate(
+        client, client->line.fault == LINE_TOO_LONG ? EHLO_VIOLATION_LINE_TOO_LONG : EHLO_VIOLATION_BARE_NEWLINE,
+        span_of(buffer, client->line.used));
   }
   return taken;
 }
@@ -427,7 +462,7 @@ int ehlo_client_feed(ehlo_client *client, const void *data, size_t size, size_t 
   begin_chunks(client);
   while (at < size && client->state < CLIENT_TURN) {
     if (client->state == CLIENT_TLS) {
-      violate(client, EHLO_VIOLATION_BEFORE_TLS, span_of(octets + at, size - at));
+      ehlo_client_violate(client, EHLO_VIOLATION_BEFORE_TLS, span_of(octets + at, size - at));
       break;
     }
     at += feed_line(client, octets + at, size - at);
@@ -478,7 +513,13 @@ void ehlo_client_sent(ehlo_client *client, size_t size)
   }
   client->sent += (uint32_t)size;
   client->epoch++;
-  ehlo_output_took(&client->output, client_part(client, client->output_at), size);
+  unsigned char *buffer = client_part(client, client->output_at);
+  uint32_t tail = client->output.tail;
+  if (client->sasl != SASL_NONE) {
+    memset(buffer + client->output.head, 0, size);
+  }
+  ehlo_output_took(&client->output, buffer, size);
+  ehlo_client_wipe_behind(client, tail);
 }
 
 uint32_t ehlo_client_want(const ehlo_client *client)
@@ -515,6 +556,9 @@ uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
   }
   if (client->state == CLIENT_GREETING) {
     return client->greeting_timeout;
+  }
+  if (client->sasl == SASL_CHALLENGED) {
+    return 0;
   }
   if (client->count == 0) {
     return client->released_to != client->sent ? client->content_timeout : 0; /* the end of content for nobody */

@@ -1,8 +1,9 @@
 /* client.h: the sending machine, inside. Floor: session.
  *
- * One struct, nine files: client_config.c (how a session is made), client.c (feed, output, the queue, and every change
- * of state), client_draft.c (how a line is made), client_commands.c and client_envelope.c (a function for each
- * command), client_replies.c (what follows from each reply), client_content.c (DATA out), client_chunks.c (BDAT out).
+ * One struct, thirteen files: client_config.c (how a session is made), client.c (feed, output, the queue, and every
+ * change of state), client_draft.c (how a line is made), client_commands.c and client_envelope.c (a function for each
+ * command), client_auth.c (AUTH), client_services.c (ETRN, ATRN, XCLIENT, XFORWARD), client_replies.c (what follows
+ * from each reply), client_content.c (DATA out), client_chunks.c (BDAT out), client_burl.c (BURL), client_getters.c.
  *
  * How it works. There are two sides, and the queue of commands between them.
  *
@@ -54,6 +55,14 @@ enum client_call {
   CALL_CONTENT  /* content */
 };
 
+/* An exchange of AUTH. */
+enum client_sasl {
+  SASL_NONE,
+  SASL_OUT,        /* AUTH, or a response, is out */
+  SASL_CHALLENGED, /* the host is to respond */
+  SASL_CANCELLED   /* "*" is out */
+};
+
 /* A command in the queue. */
 struct command {
   uint64_t tag;
@@ -93,12 +102,14 @@ struct ehlo_client {
   uint32_t content_timeout;
   uint32_t verdict_timeout;
   uint32_t area_size; /* of each of the two */
+  uint32_t max_sasl_line;
   ehlo_capabilities use;
   uint8_t protocol;
   uint8_t no_helo;
   uint8_t hold_data;
   uint8_t pass_parameters;
   uint8_t convert_lf;
+  uint8_t allow_plaintext_auth;
   uint8_t chunking; /* EHLO_CHUNKING_ */
 
   /* The session. */
@@ -122,17 +133,31 @@ struct ehlo_client {
   uint32_t sent;        /* octets of output */
 
   /* The transaction that is being called. */
-  uint8_t call_8bit;   /* BODY=8BITMIME or BINARYMIME */
-  uint8_t call_utf8;   /* SMTPUTF8 */
-  uint8_t call_binary; /* BODY=BINARYMIME */
-  uint8_t by_chunks;   /* its content goes by BDAT */
-  uint8_t ending;      /* its end waits for chunks to be answered */
-  uint8_t gathered;    /* the last content went past the output */
-  uint8_t needs_reset; /* `held`, and no RSET has been called since */
-  int8_t broken;       /* EHLO_ERR_ that its content has come to, else 0 */
+  uint8_t call_8bit;    /* BODY=8BITMIME or BINARYMIME */
+  uint8_t call_utf8;    /* SMTPUTF8 */
+  uint8_t call_binary;  /* BODY=BINARYMIME */
+  uint8_t by_chunks;    /* its content goes by BDAT */
+  uint8_t burl;         /* its content ended with BURL: nothing is called until that is answered */
+  uint8_t checkpoint;   /* its MAIL says TRANSID: nothing is called until that is answered */
+  uint8_t call_resumed; /* the server has its recipients, and some of its content: DATA is next */
+  uint8_t ending;       /* its end waits for chunks to be answered */
+  uint8_t gathered;     /* the last content went past the output */
+  uint8_t needs_reset;  /* `held`, and no RSET has been called since */
+  int8_t broken;        /* EHLO_ERR_ that its content has come to, else 0 */
   uint32_t rcpts_called;
   uint32_t mails_ahead;  /* MAILs in the queue */
   uint32_t mails_called; /* since the connection was made */
+
+  /* AUTH. */
+  uint8_t sasl;             /* SASL_ */
+  uint8_t sasl_mechanism;   /* EHLO_SASL_ that the library speaks; OTHER: the host does */
+  uint8_t sasl_one_trip;    /* commands may stand behind it in its group */
+  uint8_t sasl_refused;     /* the challenge that tells of a refused token has been answered */
+  uint8_t sasl_next;        /* of the responses that wait in the output, */
+  uint8_t sasl_count;       /* of so many, */
+  uint8_t authenticated;    /* AUTH was answered 2yz */
+  uint32_t sasl_ends[2];    /* and where each ends, in octets of output */
+  uint32_t sasl_challenges; /* so far */
 
   /* Replies: the one that is being read, */
   uint32_t reply_code; /* 0 between replies */
@@ -146,6 +171,7 @@ struct ehlo_client {
   /* and the transaction that they have come to: behind the reply to its MAIL, until its END. */
   uint8_t in_transaction; /* there is one */
   uint8_t doomed;         /* its MAIL was refused */
+  uint8_t resumed;        /* its MAIL was answered 355 */
   uint8_t held;           /* one that has ENDed is still open at the server */
   ehlo_enhanced refused_enhanced;
   uint32_t refused_code; /* that refused its MAIL, or a chunk */
@@ -167,7 +193,7 @@ struct ehlo_client {
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 3 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
+#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 4 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
 
 /* ---- the parts of the block ---- */
 
@@ -204,6 +230,12 @@ static inline int client_is_lmtp(const ehlo_client *client)
 static inline unsigned char *client_area(const ehlo_client *client, unsigned next)
 {
   return client_part(client, client->areas_at) + (client->area ^ next) * client->area_size;
+}
+
+/* Is there anybody to get the message that the replies have come to? */
+static inline int client_has_recipients(const ehlo_client *client)
+{
+  return client->rcpts_accepted > 0 || client->resumed;
 }
 
 /* The enhanced code of what has none. */
@@ -247,6 +279,20 @@ int ehlo_client_leave_call(ehlo_client *client);
 
 /* The session is over, unless it is already: every transaction that was called and has not ENDed does so. */
 void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_enhanced enhanced);
+
+/* The server broke the protocol: the session is over. */
+void ehlo_client_violate(ehlo_client *client, uint32_t kind, ehlo_span octets);
+
+/* ---- client_auth.c ---- */
+
+/* In an exchange what has been moved away or taken back leaves nothing behind: the output ended at `tail` before. */
+void ehlo_client_wipe_behind(ehlo_client *client, uint32_t tail);
+
+/* 334 to AUTH, with the event that the reply would be. Answers it, or tells the host. */
+void ehlo_client_challenged(ehlo_client *client, const ehlo_client_event *reply);
+
+/* The exchange is over. */
+void ehlo_client_auth_answered(ehlo_client *client, uint32_t code);
 
 /* ---- client_commands.c ---- */
 

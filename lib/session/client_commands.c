@@ -39,7 +39,8 @@ static void client_by_chunks(ehlo_client *client, struct draft *draft)
     return;
   }
   int always = client->chunking == EHLO_CHUNKING_ALWAYS;
-  client->by_chunks = client->call_binary || (always && client_offers(client, EHLO_EXT_CHUNKING));
+  client->by_chunks =
+      !client->call_resumed && (client->call_binary || (always && client_offers(client, EHLO_EXT_CHUNKING)));
 }
 
 /* Takes a place in the queue behind the RCPTs: content by BDAT begins when they are answered. */
@@ -54,14 +55,7 @@ static int commit_chunks(ehlo_client *client, struct draft *draft, uint64_t tag)
 int ehlo_client_data(ehlo_client *client, uint64_t tag)
 {
   struct draft draft = ehlo_client_begin(client, EHLO_VERB_DATA);
-  if (draft.error == EHLO_OK) {
-    if (client->rcpts_called == 0) {
-      draft_fail(&draft, EHLO_ERR_STATE);
-    } else if (client->in_transaction && client->mails_ahead == 0 && client->rcpts_accepted == 0 &&
-               client->rcpts_answered == client->rcpts_called) {
-      draft_fail(&draft, EHLO_ERR_REFUSED);
-    }
-  }
+  ehlo_client_check_content(client, &draft);
   client_by_chunks(client, &draft);
   int result = client != NULL && client->by_chunks ? commit_chunks(client, &draft, tag)
                                                    : ehlo_client_commit(client, &draft, tag);

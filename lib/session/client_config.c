@@ -29,6 +29,7 @@ int ehlo_client_config_init(ehlo_client_config *config, size_t struct_size)
   config->max_reply_lines = EHLO_CLIENT_DEFAULT_MAX_REPLY_LINES;
   config->max_reply_size = EHLO_CLIENT_DEFAULT_MAX_REPLY_SIZE;
   config->parameters_size = EHLO_CLIENT_DEFAULT_PARAMETERS_SIZE;
+  config->max_sasl_line = EHLO_CLIENT_DEFAULT_MAX_SASL_LINE;
   config->greeting_timeout = EHLO_CLIENT_DEFAULT_GREETING_TIMEOUT;
   config->command_timeout = EHLO_CLIENT_DEFAULT_COMMAND_TIMEOUT;
   config->data_timeout = EHLO_CLIENT_DEFAULT_DATA_TIMEOUT;
@@ -45,6 +46,7 @@ static int config_is_legal(const ehlo_client_config *config)
          config_within(config->max_commands, 1, EHLO_CLIENT_MAX_MAX_COMMANDS) &&
          config_within(config->max_recipients, 1, EHLO_CLIENT_MAX_MAX_RECIPIENTS) &&
          config_within(config->max_reply_line, EHLO_CLIENT_MIN_REPLY_LINE, EHLO_CLIENT_MAX_REPLY_LINE) &&
+         config_within(config->max_sasl_line, EHLO_CLIENT_MIN_REPLY_LINE, EHLO_CLIENT_MAX_REPLY_LINE) &&
          config->parameters_size <= EHLO_CLIENT_MAX_PARAMETERS_SIZE && config->chunking <= EHLO_CHUNKING_NEVER &&
          config->max_reply_lines > 0 && config->max_reply_size >= config->max_reply_line;
 }
@@ -60,11 +62,25 @@ static ehlo_capabilities used_extensions(const ehlo_client_config *config)
   return set;
 }
 
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+  return a > b ? a : b;
+}
+
+/* The longest line of an exchange, if there can be one. */
+static uint32_t sasl_line(const ehlo_client_config *config)
+{
+  return config->use[EHLO_EXT_AUTH] ? config->max_sasl_line : 0;
+}
+
 /* The output holds the longest command of what is used. */
 static uint32_t output_size(const ehlo_client_config *config)
 {
   uint32_t longest = COMMAND_LINE_MAX + ehlo_capability_line(used_extensions(config));
-  return config->output_size > longest ? config->output_size : longest;
+  if (config->use[EHLO_EXT_AUTH]) {
+    longest = larger(longest, COMMAND_LINE_MAX + config->max_sasl_line); /* AUTH, and what waits to be asked for */
+  }
+  return larger(config->output_size, longest);
 }
 
 /* Lays the block out behind the struct. Returns its size. */
@@ -80,7 +96,7 @@ static size_t lay_out(ehlo_client *client, const ehlo_client_config *config)
   client->areas_at = (uint32_t)at;
   at += 2 * (size_t)config->parameters_size;
   client->line_at = (uint32_t)at;
-  at += config->max_reply_line;
+  at += larger(config->max_reply_line, sasl_line(config));
   client->output_at = (uint32_t)at;
   client->output.size = output_size(config);
   at += client->output.size;
@@ -133,6 +149,8 @@ int ehlo_client_init(ehlo_client **out, void *memory, size_t size, const ehlo_cl
   client->data_timeout = config->data_timeout;
   client->content_timeout = config->content_timeout;
   client->verdict_timeout = config->verdict_timeout;
+  client->max_sasl_line = config->max_sasl_line;
+  client->allow_plaintext_auth = config->allow_plaintext_auth;
   client->area_size = config->parameters_size;
   client->use = used_extensions(config);
   client->protocol = (uint8_t)config->protocol;

@@ -35,7 +35,7 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
   client->broken = 0;
   client->gathered = 0;
   client->data_tag = command->tag;
-  if (client->rcpts_accepted > 0) {
+  if (client_has_recipients(client)) {
     client->call = CALL_CONTENT;
     event->type = EHLO_CLIENT_EVENT_CONTENT;
     event->tag = command->tag;
@@ -65,11 +65,11 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
 {
   uint32_t verdicts = client_is_lmtp(client) ? client->rcpts_accepted : 1;
   client->results++;
-  client->results_good += code < 300 && client->rcpts_accepted > 0 ? 1 : 0;
+  client->results_good += code < 300 && client_has_recipients(client);
   if (client->results < verdicts) {
     return;
   }
-  if (client->rcpts_accepted == 0) {
+  if (!client_has_recipients(client)) {
     ehlo_client_nobody(client, &code, &enhanced);
   }
   if (client->chunk_failed) {
@@ -80,6 +80,13 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
   }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
   ehlo_client_end(client, reason, code, enhanced, event);
+  if (client->burl && client->count == 0) {
+    client->burl = 0;
+    client->call = CALL_IDLE;
+    if (reason == EHLO_END_REFUSED && !client->doomed) {
+      event->as.end.needs_reset = client->held = client->needs_reset = 1; /* a BURL that failed ended nothing */
+    }
+  }
 }
 
 int ehlo_client_has_high_bit(const unsigned char *data, size_t size)

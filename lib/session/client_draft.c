@@ -19,7 +19,8 @@ static int check_call(const ehlo_client *client, uint32_t verb)
   if (client == NULL) {
     return EHLO_ERR_ARGUMENT;
   }
-  if ((verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA) && client->call == CALL_REFUSED) {
+  int needs_mail = verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_BURL;
+  if (needs_mail && client->call == CALL_REFUSED) {
     return EHLO_ERR_REFUSED;
   }
   if (client->state >= CLIENT_TLS || (ehlo_commands[verb].states & legal_bit(client)) == 0 ||
@@ -85,6 +86,19 @@ void ehlo_client_check_offer(const ehlo_client *client, struct draft *draft)
   if (draft->error == EHLO_OK && extension != EXTENSION_ALWAYS && client->hello_verb != EHLO_VERB_HELO &&
       !client_offers(client, extension)) {
     draft_fail(draft, EHLO_ERR_NOT_OFFERED);
+  }
+}
+
+void ehlo_client_check_content(const ehlo_client *client, struct draft *draft)
+{
+  if (draft->error != EHLO_OK || client->call_resumed) {
+    return;
+  }
+  if (client->rcpts_called == 0) {
+    draft_fail(draft, EHLO_ERR_STATE);
+  } else if (client->in_transaction && client->mails_ahead == 0 && client->rcpts_accepted == 0 &&
+             client->rcpts_answered == client->rcpts_called) {
+    draft_fail(draft, EHLO_ERR_REFUSED);
   }
 }
 

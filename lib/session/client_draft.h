@@ -35,6 +35,9 @@ int ehlo_client_commit_last(ehlo_client *client, struct draft *draft, uint64_t t
 /* An optional verb must have been offered (RFC 821 has no way to offer, so after HELO it can only be tried). */
 void ehlo_client_check_offer(const ehlo_client *client, struct draft *draft);
 
+/* Is it time for content: are there recipients, or may there be? */
+void ehlo_client_check_content(const ehlo_client *client, struct draft *draft);
+
 /* Writes a space and a printable argument, if there is one. */
 void ehlo_client_write_argument(struct draft *draft, ehlo_span text, int utf8);
 

@@ -287,6 +287,9 @@ static int prepare_mail(const ehlo_client *client, ehlo_mail_parameters *all)
     return EHLO_ERR_LIMIT; /* (RFC 9422 4.1) */
   }
   int result = take_mail_others(client, all, parse_flags(all->smtputf8 != 0));
+  if (result == EHLO_OK && all->transid.len > 0 && (client_is_lmtp(client) || all->body == EHLO_BODY_BINARYMIME)) {
+    return EHLO_ERR_ARGUMENT; /* what is resumed has one verdict, and goes on by DATA */
+  }
   return result == EHLO_OK ? check_mail(client, all) : result;
 }
 
@@ -312,6 +315,12 @@ static int mail(ehlo_client *client, uint32_t verb, ehlo_span path, const ehlo_m
     client->call_8bit = all.body >= EHLO_BODY_8BITMIME;
     client->call_binary = all.body == EHLO_BODY_BINARYMIME;
     client->call_utf8 = all.smtputf8 != 0;
+    client->call_resumed = 0;
+    if (all.transid.len > 0) {
+      client->checkpoint = 1;
+      client->call_before = CALL_MAIL;
+      client->call = CALL_WAIT;
+    }
   }
   return result;
 }
@@ -343,6 +352,9 @@ static int prepare_rcpt(const ehlo_client *client, ehlo_rcpt_parameters *all)
 {
   if (!rcpt_is_legal(all)) {
     return EHLO_ERR_ARGUMENT;
+  }
+  if (client->call_resumed) {
+    return EHLO_ERR_STATE; /* the server has them (RFC 1845 3) */
   }
   if (client_is_lmtp(client) && client->rcpts_called == client->max_recipients) {
     return EHLO_ERR_TOO_LONG;

@@ -21,6 +21,11 @@ int ehlo_client_tls(const ehlo_client *client)
   return client != NULL && client->tls;
 }
 
+int ehlo_client_authenticated(const ehlo_client *client)
+{
+  return client != NULL && client->authenticated;
+}
+
 uint32_t ehlo_client_pending(const ehlo_client *client)
 {
   return client == NULL ? 0 : client->count;

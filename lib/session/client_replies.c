@@ -6,6 +6,7 @@ void ehlo_client_forget(ehlo_client *client)
   static const struct offer nothing;
   client->offer = nothing;
   client->hello_verb = EHLO_VERB_NONE;
+  client->authenticated = 0;
   client->call = CALL_HELLO;
 }
 
@@ -45,7 +46,7 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
   return 0;
 }
 
-/* How many RCPTs and DATA stand in the queue before the next transaction. */
+/* How many RCPTs and DATA, or BURL in its place, stand in the queue before the next transaction. */
 static uint32_t queued_in_transaction(const ehlo_client *client)
 {
   uint32_t count = 0;
@@ -54,7 +55,7 @@ static uint32_t queued_in_transaction(const ehlo_client *client)
     if (verb_opens_transaction(verb)) {
       break;
     }
-    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_NONE ? 1 : 0;
+    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_NONE || verb == EHLO_VERB_MESSAGE;
   }
   return count;
 }
@@ -81,7 +82,13 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
                          ehlo_client_event *event)
 {
   client->in_transaction = 1;
-  client->doomed = code >= 300;
+  client->doomed = code >= 400;
+  client->resumed = code == 355;
+  if (client->checkpoint) {
+    client->checkpoint = 0;
+    client->call_resumed = client->resumed;
+    client->call = client->call_before;
+  }
   client->mail_tag = command->tag;
   client->rcpts_answered = 0;
   client->rcpts_accepted = 0;
@@ -166,6 +173,7 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
       refuse_data(client, code, enhanced, event);
     }
     break;
+  case EHLO_VERB_BURL:
   case EHLO_VERB_BDAT: ehlo_client_chunk_answered(client, code, enhanced, event); break;
   case EHLO_VERB_MESSAGE:
   case EHLO_VERB_RESULT: ehlo_client_verdict(client, code, enhanced, event); break;
@@ -182,6 +190,19 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
       ehlo_client_enter(client, CLIENT_TLS);
     }
     break;
+  case EHLO_VERB_AUTH: ehlo_client_auth_answered(client, code); break;
+  case EHLO_VERB_ETRN:
+    if (code >= 500) {
+      client->offer.set &= ~capability_bit(EHLO_EXT_ETRN); /* it is none after all (RFC 1985 5.2) */
+    }
+    break;
+  case EHLO_VERB_XCLIENT:
+    client->call = client->call_before;
+    if (code < 300) {
+      ehlo_client_forget(client);
+    }
+    break;
+  case EHLO_VERB_ATRN:
   case EHLO_VERB_TURN:
     client->call = client->call_before;
     if (code < 300) {

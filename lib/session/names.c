@@ -44,6 +44,7 @@ const char *ehlo_client_event_name(uint32_t type)
   case EHLO_CLIENT_EVENT_CONTENT: return "CONTENT";
   case EHLO_CLIENT_EVENT_END: return "END";
   case EHLO_CLIENT_EVENT_VIOLATION: return "VIOLATION";
+  case EHLO_CLIENT_EVENT_CHALLENGE: return "CHALLENGE";
   default: return "?";
   }
 }

@@ -33,9 +33,18 @@ enum {
   CALL_QUIT,
   CALL_TURN,
   CALL_STARTTLS,
+  CALL_AUTH,
+  CALL_AUTH_BEGIN,
+  CALL_ETRN,
+  CALL_ATRN,
+  CALL_BURL,
+  CALL_XCLIENT,
+  CALL_XFORWARD,
   CALL_COMMAND,
   CALL_BODY,
   CALL_BODY_END,
+  CALL_AUTH_RESPOND,
+  CALL_AUTH_CANCEL,
   CALL_SENT, /* no call of its own time: `drain: as written` decides when */
   CALL_BODY_ABORT,
   CALL_TLS_DONE,
@@ -49,8 +58,11 @@ struct call {
   struct text parameters; /* of MAIL and RCPT: the others; the argument of CALL_COMMAND */
   struct text options;    /* of MAIL and RCPT: those that go into fields */
   uint32_t smtputf8;      /* of VRFY and EXPN */
-  size_t number;          /* CALL_SENT: octets; SIZE_MAX for all */
-  int error;              /* what it must return: EHLO_OK or EHLO_ERR_ */
+  struct text fields[4];  /* of AUTH: authzid, authcid, secret, host; of CALL_AUTH_BEGIN the initial response */
+  /* CALL_SENT: octets, SIZE_MAX for all; BURL: 1 for the last; AUTH_BEGIN: 1 if there is an initial response; AUTH: the
+   * port. */
+  size_t number;
+  int error; /* what it must return: EHLO_OK or EHLO_ERR_ */
 };
 
 enum {
@@ -107,6 +119,7 @@ struct due {
   uint32_t ordinal;
   size_t transaction; /* index; MAIL and its kin, RCPT, DATA, MESSAGE, RESULT */
   int seen;           /* the command is on the wire */
+  int one_trip;       /* AUTH that others may stand behind */
 };
 
 struct transaction {
@@ -115,6 +128,7 @@ struct transaction {
   uint32_t accepted;
   char *verdicts; /* 1 at each recipient that was accepted */
   int refused;    /* MAIL was */
+  int resumed;    /* MAIL was answered 355 */
 };
 
 struct laws {
@@ -134,6 +148,8 @@ struct laws {
   int is_premature;  /* the reply that comes in refuses content too early */
   int has_quit;
   int dot_due;          /* LMTP: content ends though nobody gets it */
+  int challenged;       /* the host is to respond */
+  unsigned sasl_lines;  /* responses of AUTH that are still to leave */
   int unsent;           /* something that may leave has not been sent */
   struct text line;     /* of a command, as far as it is on the wire */
   int in_content;       /* the wire carries content */

@@ -292,6 +292,31 @@ static int call_envelope(struct run *run, const struct call *call, ehlo_span pat
   return result;
 }
 
+static int call_auth(struct run *run, const struct call *call, ehlo_span mechanism)
+{
+  ehlo_span fields[4];
+  for (size_t i = 0; i < 4; i++) {
+    fields[i] = copy_of(&call->fields[i]);
+  }
+  int result;
+  if (call->kind == CALL_AUTH) {
+    ehlo_credentials credentials = {.struct_size = sizeof credentials,
+                                    .mechanism = ehlo_sasl_find(mechanism),
+                                    .authzid = fields[0],
+                                    .authcid = fields[1],
+                                    .secret = fields[2],
+                                    .host = fields[3],
+                                    .port = (uint32_t)call->number};
+    result = ehlo_client_auth(run->client, &credentials, run->tag);
+  } else {
+    result = ehlo_client_auth_begin(run->client, mechanism, call->number ? &fields[0] : NULL, run->tag);
+  }
+  for (size_t i = 0; i < 4; i++) {
+    copy_free(fields[i]);
+  }
+  return result;
+}
+
 static int call_command(struct run *run, const struct call *call)
 {
   ehlo_client *client = run->client;
@@ -315,6 +340,15 @@ static int call_command(struct run *run, const struct call *call)
   case CALL_QUIT: result = ehlo_client_quit(client, run->tag); break;
   case CALL_TURN: result = ehlo_client_turn(client, run->tag); break;
   case CALL_STARTTLS: result = ehlo_client_starttls(client, run->tag); break;
+  case CALL_AUTH:
+  case CALL_AUTH_BEGIN: result = call_auth(run, call, argument); break;
+  case CALL_AUTH_RESPOND: result = ehlo_client_auth_respond(client, argument); break;
+  case CALL_AUTH_CANCEL: result = ehlo_client_auth_cancel(client); break;
+  case CALL_ETRN: result = ehlo_client_etrn(client, argument, run->tag); break;
+  case CALL_ATRN: result = ehlo_client_atrn(client, argument, run->tag); break;
+  case CALL_BURL: result = ehlo_client_burl(client, argument, (int)call->number, run->tag); break;
+  case CALL_XCLIENT: result = ehlo_client_xclient(client, argument, run->tag); break;
+  case CALL_XFORWARD: result = ehlo_client_xforward(client, argument, run->tag); break;
   case CALL_COMMAND: result = ehlo_client_command(client, argument, parameters, run->tag); break;
   case CALL_BODY_END: result = ehlo_client_body_end(client); break;
   default: break;
@@ -415,9 +449,10 @@ static struct view view_of(const ehlo_client *client)
 /* What the server says of its extensions. */
 static void print_limits(const ehlo_client *client, struct text *out)
 {
-  text_print(out, "tls %d\nby-min %u\nhold-max %u\nhold-until-max %lld\nmail-max %u\nrcpt-max %u\n",
-             ehlo_client_tls(client), ehlo_client_by_min(client), ehlo_client_hold_max(client),
-             (long long)ehlo_client_hold_until_max(client), ehlo_client_mail_max(client), ehlo_client_rcpt_max(client));
+  text_print(out, "authenticated %d\ntls %d\nby-min %u\nhold-max %u\nhold-until-max %lld\nmail-max %u\nrcpt-max %u\n",
+             ehlo_client_authenticated(client), ehlo_client_tls(client), ehlo_client_by_min(client),
+             ehlo_client_hold_max(client), (long long)ehlo_client_hold_until_max(client), ehlo_client_mail_max(client),
+             ehlo_client_rcpt_max(client));
   text_print(out, "rcpt-domain-max %u\nmechanisms", ehlo_client_rcpt_domain_max(client));
   for (uint32_t mechanism = 1; mechanism < EHLO_SASL_COUNT; mechanism++) {
     if ((ehlo_client_mechanisms(client) >> mechanism & 1) != 0) {
@@ -568,6 +603,9 @@ static void print_event(struct text *out, const ehlo_client_event *event)
     text_print(out, " %s %u", verb_name(reply->verb), reply->code);
     print_enhanced(out, &reply->enhanced);
     text_print(out, " ordinal=%u number=%u%s", reply->ordinal, reply->number, reply->fallback ? " fallback" : "");
+    if (reply->code == 355) {
+      text_print(out, " offset=%llu", (unsigned long long)reply->offset);
+    }
     print_span(out, "text=", reply->text);
     print_span(out, "line=", reply->line);
     break;
@@ -579,7 +617,12 @@ static void print_event(struct text *out, const ehlo_client_event *event)
     break;
   case EHLO_CLIENT_EVENT_VIOLATION:
     text_print(out, " %s %s", violation_name(violation->kind), verb_name(violation->verb));
+    text_print(out, "%s", violation->goes_on ? " goes-on" : "");
     print_span(out, "octets=", violation->octets);
+    break;
+  case EHLO_CLIENT_EVENT_CHALLENGE:
+    text_print(out, " number=%u%s", event->as.challenge.number, event->as.challenge.answered ? " answered" : "");
+    print_span(out, "octets=", event->as.challenge.octets);
     break;
   default: break;
   }

@@ -153,10 +153,11 @@ static void content_ended(struct laws *laws)
 
 static uint32_t verb_of(const struct laws *laws, int kind)
 {
-  static const uint32_t verbs[] = {EHLO_VERB_EHLO,     EHLO_VERB_HELO,   EHLO_VERB_MAIL, EHLO_VERB_SEND, EHLO_VERB_SOML,
-                                   EHLO_VERB_SAML,     EHLO_VERB_RCPT,   EHLO_VERB_DATA, EHLO_VERB_RSET, EHLO_VERB_VRFY,
-                                   EHLO_VERB_EXPN,     EHLO_VERB_HELP,   EHLO_VERB_NOOP, EHLO_VERB_QUIT, EHLO_VERB_TURN,
-                                   EHLO_VERB_STARTTLS, EHLO_VERB_UNKNOWN};
+  static const uint32_t verbs[] = {
+      EHLO_VERB_EHLO, EHLO_VERB_HELO, EHLO_VERB_MAIL,    EHLO_VERB_SEND,     EHLO_VERB_SOML,     EHLO_VERB_SAML,
+      EHLO_VERB_RCPT, EHLO_VERB_DATA, EHLO_VERB_RSET,    EHLO_VERB_VRFY,     EHLO_VERB_EXPN,     EHLO_VERB_HELP,
+      EHLO_VERB_NOOP, EHLO_VERB_QUIT, EHLO_VERB_TURN,    EHLO_VERB_STARTTLS, EHLO_VERB_AUTH,     EHLO_VERB_AUTH,
+      EHLO_VERB_ETRN, EHLO_VERB_ATRN, EHLO_VERB_MESSAGE, EHLO_VERB_XCLIENT,  EHLO_VERB_XFORWARD, EHLO_VERB_UNKNOWN};
   return kind == CALL_HELLO && is_lmtp(laws) ? EHLO_VERB_LHLO : verbs[kind];
 }
 
@@ -174,6 +175,11 @@ void laws_called(struct laws *laws, const struct call *call, uint64_t tag)
   switch (call->kind) {
   case CALL_BODY: return;
   case CALL_BODY_END: content_ended(laws); return;
+  case CALL_AUTH_RESPOND:
+  case CALL_AUTH_CANCEL:
+    laws->sasl_lines++;
+    laws->challenged = 0;
+    return;
   case CALL_BODY_ABORT:
     if (!laws->in_content) { /* DATA is taken back */
       LAW(laws, laws->due[laws->due_count - 1].verb == EHLO_VERB_DATA, "DATA is the last that was called");
@@ -221,10 +227,17 @@ static int stands_last(uint32_t verb)
 static void line_left(struct laws *laws)
 {
   size_t index = laws->answered;
+  if (index < laws->due_count && laws->due[index].verb == EHLO_VERB_AUTH && laws->due[index].seen &&
+      laws->sasl_lines > 0) {
+    laws->sasl_lines--;
+    text_clear(&laws->line);
+    return;
+  }
   int pipelining = ehlo_client_offers(laws->client, EHLO_EXT_PIPELINING);
   for (; index < laws->due_count && laws->due[index].seen; index++) {
     LAW(laws, pipelining, "one command at a time where PIPELINING is not offered");
-    LAW(laws, !stands_last(laws->due[index].verb), "nothing leaves behind what stands last in its group");
+    LAW(laws, !stands_last(laws->due[index].verb) || laws->due[index].one_trip,
+        "nothing leaves behind what stands last in its group");
   }
   if (index == laws->due_count) {
     LAW(laws, laws->dot_due && strcmp(laws->line.ptr, ".\r\n") == 0, "no octet leaves that was not called");
@@ -233,15 +246,19 @@ static void line_left(struct laws *laws)
     return;
   }
   struct due *due = &laws->due[index];
-  LAW(laws, !laws->config->hold_data || due->verb != EHLO_VERB_DATA || index == laws->answered,
+  LAW(laws,
+      !laws->config->hold_data || (due->verb != EHLO_VERB_DATA && !starts(laws->line.ptr, "BURL ")) ||
+          index == laws->answered,
       "with hold_data DATA waits for all replies");
   due->seen = 1;
   size_t verb = strcspn(laws->line.ptr, " \r");
   if (due->verb == EHLO_VERB_MESSAGE) {
-    LAW(laws, strcmp(laws->line.ptr, ".\r\n") == 0, "a message that nobody is to get is empty");
+    LAW(laws, strcmp(laws->line.ptr, ".\r\n") == 0 || starts(laws->line.ptr, "BURL "),
+        "a message that nobody is to get is empty");
   } else if (due->verb != EHLO_VERB_UNKNOWN) {
     LAW(laws, word_is(laws->line.ptr, verb, ehlo_verb_name(due->verb)), "commands leave in the order of the calls");
   }
+  due->one_trip = starts(laws->line.ptr, "AUTH PLAIN ") || starts(laws->line.ptr, "AUTH EXTERNAL ");
   LAW(laws, strlen(laws->line.ptr) == laws->line.len, "no NUL leaves");
   LAW(laws, strcspn(laws->line.ptr, "\r\n") == laws->line.len - 2, "a call is one line");
   text_clear(&laws->line);
@@ -283,7 +300,7 @@ static void check_reply(struct laws *laws, const ehlo_client_event *event)
   const struct due *due = laws->answered < laws->due_count ? &laws->due[laws->answered] : NULL;
   if (reply->verb == EHLO_VERB_NONE) {
     LAW(laws, reply->code == 421 && event->tag == 0, "only a 421 comes unasked");
-    LAW(laws, laws->lines > 0 || due == NULL || !due->seen || laws->in_content || laws->unsent,
+    LAW(laws, laws->lines > 0 || due == NULL || !due->seen || laws->in_content || laws->unsent || laws->challenged,
         "a 421 answers what has left");
   } else if (reply->verb == EHLO_VERB_MESSAGE && (due == NULL || due->verb != EHLO_VERB_MESSAGE || laws->unsent)) {
     check_premature(laws, event);
@@ -295,7 +312,10 @@ static void check_reply(struct laws *laws, const ehlo_client_event *event)
     LAW(laws, event->tag == due->tag, "replies are matched by counting: the tag");
     LAW(laws, reply->ordinal == due->ordinal, "replies are matched by counting: the recipient");
     LAW(laws, due->seen, "no reply comes before its command has left");
-    LAW(laws, reply->code / 100 != 3 || due->verb == EHLO_VERB_DATA, "no 3yz but to DATA");
+    LAW(laws,
+        reply->code / 100 != 3 || due->verb == EHLO_VERB_DATA || (due->verb == EHLO_VERB_AUTH && reply->code == 334) ||
+            (due->verb == EHLO_VERB_MAIL && reply->code == 355),
+        "no 3yz but to DATA, AUTH, MAIL");
     LAW(laws, reply->code / 100 != 2 || due->verb != EHLO_VERB_DATA, "no 2yz to DATA");
   }
   LAW(laws, reply->number == laws->lines + 1, "the lines of a reply are counted");
@@ -344,13 +364,16 @@ static void answered(struct laws *laws, const ehlo_client_event_reply *reply)
   case EHLO_VERB_MAIL:
   case EHLO_VERB_SEND:
   case EHLO_VERB_SOML:
-  case EHLO_VERB_SAML: transaction->refused = !good; break;
+  case EHLO_VERB_SAML:
+    transaction->refused = reply->code >= 400;
+    transaction->resumed = reply->code == 355;
+    break;
   case EHLO_VERB_RCPT:
     transaction->verdicts[due.ordinal] = good && !transaction->refused;
     transaction->accepted += good && !transaction->refused;
     break;
   case EHLO_VERB_DATA:
-    if (reply->code / 100 == 3 && transaction->accepted == 0) {
+    if (reply->code / 100 == 3 && transaction->accepted == 0 && !transaction->resumed) {
       verdicts_due(laws, due.tag, transaction, 0);
       laws->dot_due = is_lmtp(laws); /* and no verdict is (RFC 2033 4.2) */
     }
@@ -370,7 +393,7 @@ static void check_content(struct laws *laws, const ehlo_client_event *event)
   const struct transaction *transaction = &laws->transactions[data->transaction];
   LAW(laws, event->tag == data->tag, "CONTENT has the tag of DATA");
   LAW(laws, laws->line_code / 100 == 3, "CONTENT comes behind a 3yz");
-  LAW(laws, transaction->accepted > 0, "CONTENT only if there is somebody to get it");
+  LAW(laws, transaction->accepted > 0 || transaction->resumed, "CONTENT only if there is somebody to get it");
   LAW(laws, event->as.content.recipients == transaction->accepted, "CONTENT tells how many recipients there are");
   laws->in_content = 1;
   laws->content_broken = 0;
@@ -404,7 +427,25 @@ void laws_event(struct laws *laws, const ehlo_client_event *event)
       laws->ended++;
     }
     break;
+  case EHLO_CLIENT_EVENT_CHALLENGE: {
+    const struct due *due = laws->answered < laws->due_count ? &laws->due[laws->answered] : NULL;
+    LAW(laws, due != NULL && due->verb == EHLO_VERB_AUTH && due->seen && due->tag == event->tag,
+        "CHALLENGE comes for an AUTH that has left");
+    LAW(laws, laws->sasl_lines == 0, "CHALLENGE comes when the response has left");
+    LAW(laws, !laws->challenged, "CHALLENGE comes when the last one has its response");
+    laws->challenged = !event->as.challenge.answered;
+    laws->sasl_lines += event->as.challenge.answered;
+    laws->lines = 0;
+    laws->replies++;
+    break;
+  }
   case EHLO_CLIENT_EVENT_VIOLATION:
+    if (event->as.violation.goes_on) {
+      laws->sasl_lines++; /* the "*" */
+      laws->lines = 0;
+      laws->replies++;
+      break;
+    }
     LAW(laws, event->tag == 0, "a violation has no tag");
     LAW(laws, ehlo_client_violation(laws->client) == event->as.violation.kind, "the getter tells the violation");
     laws->is_last_event = 1;

@@ -56,13 +56,39 @@ static struct client_item *same_item(struct reader *reader, int kind)
 static const struct {
   const char *name;
   int kind;
-} calls[] = {
-    {"hello", CALL_HELLO},       {"helo", CALL_HELO}, {"mail", CALL_MAIL},         {"send", CALL_SEND},
-    {"soml", CALL_SOML},         {"saml", CALL_SAML}, {"rcpt", CALL_RCPT},         {"data", CALL_DATA},
-    {"rset", CALL_RSET},         {"vrfy", CALL_VRFY}, {"expn", CALL_EXPN},         {"help", CALL_HELP},
-    {"noop", CALL_NOOP},         {"quit", CALL_QUIT}, {"turn", CALL_TURN},         {"starttls", CALL_STARTTLS},
-    {"command", CALL_COMMAND},   {"body", CALL_BODY}, {"body_end", CALL_BODY_END}, {"body_abort", CALL_BODY_ABORT},
-    {"tls_done", CALL_TLS_DONE}, {"sent", CALL_SENT}, {"eof", CALL_EOF},           {"timed_out", CALL_TIMED_OUT}};
+} calls[] = {{"hello", CALL_HELLO},
+             {"helo", CALL_HELO},
+             {"mail", CALL_MAIL},
+             {"send", CALL_SEND},
+             {"soml", CALL_SOML},
+             {"saml", CALL_SAML},
+             {"rcpt", CALL_RCPT},
+             {"data", CALL_DATA},
+             {"rset", CALL_RSET},
+             {"vrfy", CALL_VRFY},
+             {"expn", CALL_EXPN},
+             {"help", CALL_HELP},
+             {"noop", CALL_NOOP},
+             {"quit", CALL_QUIT},
+             {"turn", CALL_TURN},
+             {"starttls", CALL_STARTTLS},
+             {"command", CALL_COMMAND},
+             {"body", CALL_BODY},
+             {"body_end", CALL_BODY_END},
+             {"body_abort", CALL_BODY_ABORT},
+             {"tls_done", CALL_TLS_DONE},
+             {"auth", CALL_AUTH},
+             {"auth_begin", CALL_AUTH_BEGIN},
+             {"respond", CALL_AUTH_RESPOND},
+             {"cancel", CALL_AUTH_CANCEL},
+             {"etrn", CALL_ETRN},
+             {"atrn", CALL_ATRN},
+             {"burl", CALL_BURL},
+             {"xclient", CALL_XCLIENT},
+             {"xforward", CALL_XFORWARD},
+             {"sent", CALL_SENT},
+             {"eof", CALL_EOF},
+             {"timed_out", CALL_TIMED_OUT}};
 
 static int read_error(struct reader *reader, const char *word)
 {
@@ -93,6 +119,41 @@ static void read_envelope(struct reader *reader, struct call *call, const char *
     struct text *to = *word >= 'a' && *word <= 'z' ? &call->options : &call->parameters;
     text_add(to, " ", to->len > 0 ? 1 : 0);
     add_octets(reader, to, word, length);
+  }
+}
+
+/* A mechanism, and behind it the credentials. */
+static void read_auth(struct reader *reader, struct call *call, const char *at)
+{
+  static const char *const names[] = {"authzid=", "authcid=", "secret=", "host="};
+  const char *word;
+  size_t length = next_word(&at, &word);
+  add_octets(reader, &call->argument, word, length);
+  while (*at != '\0') {
+    length = next_word(&at, &word);
+    size_t i = 0;
+    while (i < 4 && !starts(word, names[i])) {
+      i++;
+    }
+    if (i < 4) {
+      add_octets(reader, &call->fields[i], word + strlen(names[i]), length - strlen(names[i]));
+    } else if (starts(word, "port=")) {
+      call->number = (size_t)strtoul(word + 5, NULL, 10);
+    } else {
+      complain(reader, "no such field");
+    }
+  }
+}
+
+/* A mechanism, and perhaps the initial response: "=" for an empty one. */
+static void read_auth_begin(struct reader *reader, struct call *call, const char *at)
+{
+  const char *word;
+  size_t length = next_word(&at, &word);
+  add_octets(reader, &call->argument, word, length);
+  call->number = *at != '\0';
+  if (strcmp(at, "=") != 0) {
+    add_octets(reader, &call->fields[0], at, strlen(at));
   }
 }
 
@@ -131,6 +192,13 @@ static void read_call(struct reader *reader, struct call *call, char *from)
     }
     add_octets(reader, &call->argument, at, rest);
     break;
+  case CALL_AUTH: read_auth(reader, call, at); break;
+  case CALL_AUTH_BEGIN: read_auth_begin(reader, call, at); break;
+  case CALL_BURL:
+    length = next_word(&at, &word);
+    add_octets(reader, &call->argument, word, length);
+    call->number = strcmp(at, "last") == 0;
+    break;
   case CALL_COMMAND:
     length = next_word(&at, &word);
     add_octets(reader, &call->argument, word, length);
@@ -145,7 +213,7 @@ static void read_call(struct reader *reader, struct call *call, char *from)
 static void read_host(struct reader *reader, char *from)
 {
   if (starts(from, "fatal ")) {
-    static const char *const names[] = {"LINE", "REPLY", "HELLO", "CONTENT", "END", "VIOLATION"};
+    static const char *const names[] = {"LINE", "REPLY", "HELLO", "CONTENT", "END", "VIOLATION", "CHALLENGE"};
     struct client_item *item = new_item(reader, &reader->section->script, CLIENT_FATAL);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
       item->event = strcmp(from + 6, names[i]) == 0 ? (uint32_t)i + 1 : item->event;
@@ -170,19 +238,21 @@ static void read_setting(struct reader *reader, const char *from)
   const struct {
     const char *name;
     uint32_t *value;
-  } numbers[] = {{"output-size", &config->output_size},         {"max-commands", &config->max_commands},
-                 {"max-recipients", &config->max_recipients},   {"max-reply-line", &config->max_reply_line},
-                 {"max-reply-lines", &config->max_reply_lines}, {"max-reply-size", &config->max_reply_size},
-                 {"parameters-size", &config->parameters_size}, {"greeting-timeout", &config->greeting_timeout},
-                 {"command-timeout", &config->command_timeout}, {"data-timeout", &config->data_timeout},
-                 {"content-timeout", &config->content_timeout}, {"verdict-timeout", &config->verdict_timeout}};
+  } numbers[] = {{"output-size", &config->output_size},           {"max-commands", &config->max_commands},
+                 {"max-recipients", &config->max_recipients},     {"max-reply-line", &config->max_reply_line},
+                 {"max-reply-lines", &config->max_reply_lines},   {"max-reply-size", &config->max_reply_size},
+                 {"parameters-size", &config->parameters_size},   {"max-sasl-line", &config->max_sasl_line},
+                 {"greeting-timeout", &config->greeting_timeout}, {"command-timeout", &config->command_timeout},
+                 {"data-timeout", &config->data_timeout},         {"content-timeout", &config->content_timeout},
+                 {"verdict-timeout", &config->verdict_timeout}};
   const struct {
     const char *name;
     uint8_t *value;
   } options[] = {{"no-helo", &config->no_helo},
                  {"hold-data", &config->hold_data},
                  {"pass-parameters", &config->pass_parameters},
-                 {"convert-lf", &config->convert_lf}};
+                 {"convert-lf", &config->convert_lf},
+                 {"allow-plaintext-auth", &config->allow_plaintext_auth}};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     if (word_is(word, length, numbers[i].name)) {
       *numbers[i].value = (uint32_t)strtoul(at, NULL, 10);
@@ -394,6 +464,9 @@ static void free_items(struct client_items *items)
     text_free(&item->call.argument);
     text_free(&item->call.parameters);
     text_free(&item->call.options);
+    for (size_t field = 0; field < 4; field++) {
+      text_free(&item->call.fields[field]);
+    }
     text_free(&item->events);
     text_free(&item->states);
   }

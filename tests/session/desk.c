@@ -26,7 +26,7 @@ int desk_on_event(ehlo_client *client, const ehlo_client_event *event, void *use
   struct desk *desk = user;
   assert_ptr_equal(client, desk->client);
   assert_false(desk->over);
-  assert_in_range(event->type, 1, 6);
+  assert_in_range(event->type, 1, 7);
   desk->count[event->type]++;
   switch (event->type) {
   case EHLO_CLIENT_EVENT_REPLY:
@@ -38,6 +38,7 @@ int desk_on_event(ehlo_client *client, const ehlo_client_event *event, void *use
     desk->end_tag = event->tag;
     break;
   case EHLO_CLIENT_EVENT_VIOLATION: desk->violation = event->as.violation; break;
+  case EHLO_CLIENT_EVENT_CHALLENGE: desk->challenge = event->as.challenge; break;
   default: break;
   }
   if (desk->in_handler != NULL) {

@@ -30,10 +30,11 @@ struct desk {
   int fatal;
   int over; /* no event may come any more */
 
-  unsigned count[7];             /* events so far, by type */
+  unsigned count[8];             /* events so far, by type */
   ehlo_client_event_reply reply; /* the last ones */
   ehlo_client_event_end end;
   ehlo_client_event_violation violation;
+  ehlo_client_event_challenge challenge;
   uint64_t reply_tag, end_tag;
 };
 

@@ -38,8 +38,11 @@ static void config_has_the_defaults_of_the_header(void **state)
   assert_int_equal(config.data_timeout, 120);     /* [H-TIME-05] */
   assert_int_equal(config.content_timeout, 180);  /* [H-TIME-06] */
   assert_int_equal(config.verdict_timeout, 600);  /* [H-TIME-07] */
+  assert_int_equal(config.parameters_size, 512);
+  assert_int_equal(config.max_sasl_line, 12288); /* [B-AUTH-15] */
   assert_int_equal(config.no_helo | config.hold_data | config.pass_parameters | config.convert_lf, 0);
-  assert_int_equal(ehlo_client_size(&config), 0); /* a host name is required */
+  assert_int_equal(config.allow_plaintext_auth | config.chunking, 0); /* [B-AUTH-21] */
+  assert_int_equal(ehlo_client_size(&config), 0);                     /* a host name is required */
 }
 
 static int is_legal(const void *config)
@@ -63,7 +66,8 @@ static void config_limits_are_checked(void **state)
       {&config.max_reply_lines, 1, UINT32_MAX},  {&config.max_reply_size, 1024, UINT32_MAX},
       {&config.greeting_timeout, 0, UINT32_MAX}, {&config.command_timeout, 0, UINT32_MAX},
       {&config.data_timeout, 0, UINT32_MAX},     {&config.content_timeout, 0, UINT32_MAX},
-      {&config.verdict_timeout, 0, UINT32_MAX},  {&config.protocol, 0, 1}};
+      {&config.verdict_timeout, 0, UINT32_MAX},  {&config.protocol, 0, 1},
+      {&config.parameters_size, 0, 65536},       {&config.max_sasl_line, 512, 65536}};
   check_config_limits(limits, sizeof limits / sizeof limits[0], is_legal, &config);
   config.max_reply_line = 1025;
   config.max_reply_size = 1024;
@@ -178,6 +182,22 @@ static void null_is_told(void **state)
   assert_int_equal(ehlo_client_hello_verb(NULL), EHLO_VERB_NONE);
   assert_int_equal(ehlo_client_pending(NULL), 0);
   assert_int_equal(ehlo_client_violation(NULL), 0);
+  assert_int_equal(ehlo_client_starttls(NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_tls_done(NULL), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth(NULL, NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_begin(NULL, ehlo_span_of("X"), NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_respond(NULL, none), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_cancel(NULL), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_etrn(NULL, ehlo_span_of("a.b"), 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_atrn(NULL, none, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_burl(NULL, ehlo_span_of("a:b"), 1, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xclient(NULL, ehlo_span_of("A=b"), 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xforward(NULL, ehlo_span_of("A=b"), 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_authenticated(NULL) + ehlo_client_tls(NULL), 0);
+  assert_int_equal(ehlo_client_parameters(NULL, EHLO_EXT_AUTH).len, 0);
+  assert_int_equal(ehlo_client_mechanisms(NULL) + ehlo_client_by_min(NULL) + ehlo_client_hold_max(NULL), 0);
+  assert_true(ehlo_client_hold_until_max(NULL) == 0);
+  assert_int_equal(ehlo_client_mail_max(NULL) + ehlo_client_rcpt_max(NULL) + ehlo_client_rcpt_domain_max(NULL), 0);
 
   desk_begin(&desk, NULL, ALL_OFFERED);
   assert_int_equal(ehlo_client_feed(desk.client, NULL, 1, &size), EHLO_ERR_ARGUMENT);
@@ -190,6 +210,18 @@ static void null_is_told(void **state)
   assert_int_equal(ehlo_client_noop(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_command(desk.client, lie, none, 0), EHLO_ERR_ARGUMENT);
   assert_int_equal(ehlo_client_command(desk.client, ehlo_span_of("X"), lie, 0), EHLO_ERR_ARGUMENT);
+  ehlo_credentials credentials = {.struct_size = sizeof credentials - 1, .mechanism = EHLO_SASL_EXTERNAL};
+  assert_int_equal(ehlo_client_auth(desk.client, NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth(desk.client, &credentials, 0), EHLO_ERR_ARGUMENT);
+  credentials = (ehlo_credentials){.struct_size = sizeof credentials, .mechanism = EHLO_SASL_CRAM_MD5};
+  assert_int_equal(ehlo_client_auth(desk.client, &credentials, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_begin(desk.client, lie, NULL, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_auth_begin(desk.client, ehlo_span_of("X"), &lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_etrn(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_atrn(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_burl(desk.client, lie, 1, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xclient(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_client_xforward(desk.client, lie, 0), EHLO_ERR_ARGUMENT);
   ehlo_mail_parameters mail = {.struct_size = sizeof mail - 1};
   ehlo_rcpt_parameters rcpt = {.struct_size = 0};
   assert_int_equal(ehlo_client_mail(desk.client, none, &mail, 0), EHLO_ERR_ARGUMENT);
