@@ -83,13 +83,12 @@ void recipients_close(struct recipients *recipients)
   free(recipients->refused);
 }
 
-static int is_own_domain(const struct recipients *recipients, const ehlo_path *path)
+size_t recipients_domain(const struct recipients *recipients, ehlo_span domain)
 {
-  for (size_t i = 0; i < recipients->domain_count; i++) {
-    if (ehlo_span_equal_nocase(recipients->domains[i], path->domain.raw))
-      return 1;
-  }
-  return 0;
+  size_t i = 0;
+  while (i < recipients->domain_count && !ehlo_span_equal_nocase(recipients->domains[i], domain))
+    i++;
+  return i;
 }
 
 /* Local-parts are compared as they are meant, not as they are quoted, and with their case: RFC 5321 2.4. */
@@ -107,7 +106,7 @@ struct verdict recipients_judge(const struct recipients *recipients, const ehlo_
 {
   /* <Postmaster> without a domain is this host's own, whoever it takes mail for: RFC 5321 4.5.1. */
   if (path->kind != EHLO_PATH_POSTMASTER) {
-    if (!is_own_domain(recipients, path))
+    if (recipients_domain(recipients, path->domain.raw) == recipients->domain_count)
       return (struct verdict){550, "5.7.1", "No mail for that domain is taken here"};
     if (is_refused(recipients, path))
       return (struct verdict){550, "5.1.1", "No such mailbox here"};

@@ -47,6 +47,9 @@ struct verdict {
   const char *text;
 };
 
+/* Which of `domains` this is, in any case; domain_count if it is none of them. */
+size_t recipients_domain(const struct recipients *recipients, ehlo_span domain);
+
 /* Is mail for this path taken? */
 struct verdict recipients_judge(const struct recipients *recipients, const ehlo_path *path);
 

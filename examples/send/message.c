@@ -24,6 +24,42 @@ static char *const buffer = space + BEFORE;
 
 /* ---- what it is -------------------------------------------------------------------------------------------------- */
 
+/* Takes the next line off the front of a header, with what it is folded into. Returns 0 at its end, and where a line
+ * does not end in CRLF. */
+static int next_field(ehlo_span *header, ehlo_span *field)
+{
+  const char *at = header->ptr;
+  const char *end = header->ptr + header->len;
+  do {
+    const char *lf = memchr(at, '\n', (size_t)(end - at));
+    if (lf == NULL || lf - 1 <= header->ptr || lf[-1] != '\r')
+      return 0;
+    at = lf + 1;
+  } while (at < end && (*at == ' ' || *at == '\t'));
+  *field = (ehlo_span){header->ptr, (size_t)(at - header->ptr)};
+  *header = (ehlo_span){at, (size_t)(end - at)};
+  return 1;
+}
+
+/* Does the header, as far as it stands in the first piece, say "Content-Transfer-Encoding: binary"? Then all octets
+ * matter as they are (RFC 2045 6.2), which takes CRLF in the header too. */
+static int declares_binary(ehlo_span header)
+{
+  static const char name[] = "Content-Transfer-Encoding:";
+  ehlo_span field;
+  while (next_field(&header, &field)) {
+    size_t at = sizeof name - 1, end = field.len;
+    if (field.len < at || !ehlo_span_equal_nocase((ehlo_span){field.ptr, at}, ehlo_span_of(name)))
+      continue;
+    while (at < end && strchr(" \t\r\n", field.ptr[at]) != NULL)
+      at++;
+    while (end > at && strchr(" \t\r\n", field.ptr[end - 1]) != NULL)
+      end--;
+    return ehlo_span_equal_nocase((ehlo_span){field.ptr + at, end - at}, ehlo_span_of("binary"));
+  }
+  return 0;
+}
+
 static void examine_piece(struct message *message, size_t count)
 {
   const char *end = buffer + count;
@@ -44,10 +80,17 @@ static void examine(struct message *message)
 {
   ssize_t count;
   buffer[-1] = '\n';
-  while ((count = pread(message->fd, buffer, MESSAGE_PIECE, (off_t)message->size)) > 0)
+  while ((count = pread(message->fd, buffer, MESSAGE_PIECE, (off_t)message->size)) > 0) {
+    if (message->size == 0)
+      message->is_binary = declares_binary((ehlo_span){buffer, (size_t)count});
     examine_piece(message, (size_t)count);
+  }
   if (count < 0)
     bad_usage(message->name, strerror(errno));
+  if (message->is_binary) {
+    message->wire_size = message->size;
+    return;
+  }
   if (message->has_bare_cr || buffer[-1] == '\r')
     bad_usage(message->name, ehlo_strerror(EHLO_ERR_BARE_NEWLINE));
   message->lacks_end = buffer[-1] != '\n';

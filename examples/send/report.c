@@ -34,6 +34,9 @@ int outcome_refuse(struct outcome *outcome, int error, const char *what)
   case EHLO_ERR_SIZE: outcome_say(outcome, 552, 3, 4, what, why); return 1;
   case EHLO_ERR_SMTPUTF8: outcome_say(outcome, 553, 6, 7, what, why); return 1;
   case EHLO_ERR_TOO_LONG: outcome_say(outcome, 553, 1, 0, what, why); return 1;
+  case EHLO_ERR_NOT_OFFERED:
+  case EHLO_ERR_LIMIT: outcome_say(outcome, 554, 3, 3, what, why); return 1; /* RFC 3463 3.4 */
+  case EHLO_ERR_TLS: outcome_say(outcome, 554, 7, 30, what, why); return 1;  /* RFC 8689 */
   default: return 0;
   }
 }

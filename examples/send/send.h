@@ -41,6 +41,7 @@ struct outcome {
 
 struct recipient {
   const char *address;
+  ehlo_rcpt_parameters parameters;
   struct outcome outcome;
   int put_off; /* by that outcome, perhaps only to a further transaction */
 };
@@ -49,7 +50,8 @@ struct envelope {
   const char *from;
   struct recipient *recipients;
   size_t count;
-  int smtputf8; /* an address or the header is in UTF-8 */
+  int smtputf8;                    /* an address or the header is in UTF-8 */
+  ehlo_mail_parameters parameters; /* but for what the message decides */
 };
 
 struct message {
@@ -60,6 +62,7 @@ struct message {
   uint64_t size;
   uint64_t wire_size; /* with every line ending in CRLF */
   int has_8bit, has_bare_cr, lacks_end;
+  int is_binary; /* goes out octet by octet: BODY=BINARYMIME */
 };
 
 /* ---- connect.c ---- */
@@ -117,7 +120,9 @@ enum next {
 /* A connection, with what was noted of the dialogue. All zero but `over` is the beginning. */
 struct session {
   int fd;
-  ehlo_client *client;
+  ehlo_client *client; /* NULL: there is no connection */
+  uint32_t mails;      /* so many MAILs on it */
+  int full;            /* the server takes no more of them on one connection */
   uint32_t violation;  /* EHLO_VIOLATION_, also when it is closed */
   int broken;          /* that kept an outcome from being decided */
   struct outcome over; /* why nothing more can be sent; code 0: it can */

@@ -86,6 +86,7 @@ static void on_reply(struct session *session, const ehlo_client_event *event)
     break;
   case EHLO_VERB_MAIL:
   case EHLO_VERB_DATA:
+  case EHLO_VERB_BDAT:
   case EHLO_VERB_MESSAGE:
     if (session->decided.code == 0 && (refused || reply->verb == EHLO_VERB_MESSAGE))
       session->decided = session->reply;
@@ -147,21 +148,32 @@ static int then(struct session *session, int error, enum next next)
   return error;
 }
 
+/* As many messages as a server wants on one connection: the others get another one (RFC 9422 4.1). */
+static int is_full(const struct session *session)
+{
+  uint32_t most = ehlo_client_mail_max(session->client);
+  return most > 0 && session->mails >= most;
+}
+
 static int issue_mail(struct session *session)
 {
   const struct envelope *envelope = session->envelope;
   const struct message *message = session->message;
-  ehlo_mail_parameters options = {.struct_size = sizeof options,
-                                  .size = message->wire_size,
-                                  .has_size = 1,
-                                  .body = message->has_8bit ? EHLO_BODY_8BITMIME : EHLO_BODY_NONE,
-                                  .smtputf8 = (uint32_t)envelope->smtputf8};
+  ehlo_mail_parameters parameters = envelope->parameters;
+  parameters.size = message->wire_size;
+  parameters.has_size = 1;
+  parameters.body = message->is_binary ? EHLO_BODY_BINARYMIME : message->has_8bit ? EHLO_BODY_8BITMIME : EHLO_BODY_NONE;
+  parameters.smtputf8 = (uint32_t)envelope->smtputf8;
+  session->full = is_full(session);
+  if (session->full)
+    return then(session, EHLO_OK, NEXT_NONE);
   int error = session->needs_reset ? ehlo_client_rset(session->client, 0) : EHLO_OK;
   if (error != EHLO_OK)
     return error;
   session->needs_reset = 0;
   session->recipient = 0;
-  error = ehlo_client_mail(session->client, ehlo_span_of(envelope->from), &options, 0);
+  error = ehlo_client_mail(session->client, ehlo_span_of(envelope->from), &parameters, 0);
+  session->mails += error == EHLO_OK;
   if (outcome_refuse(&session->decided, error, message->name))
     return then(session, EHLO_OK, NEXT_NONE);
   return then(session, error, NEXT_RCPT);
@@ -174,11 +186,16 @@ static int issue_rcpt(struct session *session)
     return then(session, EHLO_OK, NEXT_DATA);
   struct recipient *recipient = &session->envelope->recipients[session->recipient];
   if (recipient->outcome.code == 0) {
-    int error = ehlo_client_rcpt(session->client, ehlo_span_of(recipient->address), NULL, session->recipient);
+    int error =
+        ehlo_client_rcpt(session->client, ehlo_span_of(recipient->address), &recipient->parameters, session->recipient);
     if (error == EHLO_ERR_REFUSED)
       return then(session, EHLO_OK, NEXT_REPLY); /* with MAIL; END is on its way */
-    if (error != EHLO_OK && !outcome_refuse(&recipient->outcome, error, recipient->address))
+    if (error == EHLO_ERR_LIMIT) {               /* as if the server had said it */
+      outcome_say(&recipient->outcome, 452, 5, 3, recipient->address, ehlo_strerror(error));
+      recipient->put_off = 1;
+    } else if (error != EHLO_OK && !outcome_refuse(&recipient->outcome, error, recipient->address)) {
       return error;
+    }
   }
   session->recipient++;
   return EHLO_OK;
@@ -231,8 +248,24 @@ static int advance(struct session *session)
 
 /* ---- content ----------------------------------------------------------------------------------------------------- */
 
-/* Puts the next piece into the output, which is empty. The dot goes along with the last one. Returns NULL, or why there
- * can be no more. */
+/* Will content go out by BDAT? */
+static int in_chunks(const struct session *session)
+{
+  uint8_t when = settings.config.chunking;
+  return ehlo_client_offers(session->client, EHLO_EXT_CHUNKING) &&
+         (when == EHLO_CHUNKING_ALWAYS || (when == EHLO_CHUNKING_AUTO && session->message->is_binary));
+}
+
+/* What is put into the output now is content. Of a chunk the command before it is shown. */
+static void note_content(struct session *session)
+{
+  const char *output = ehlo_client_output(session->client, &session->content);
+  if (session->content > 0 && in_chunks(session))
+    trace_sent(output, (size_t)((const char *)memchr(output, '\n', session->content) + 1 - output));
+}
+
+/* Puts the next piece into the output, which is empty. The dot, or the last chunk, goes along with the last one.
+ * Returns NULL, or why there can be no more. */
 static const char *give_piece(struct session *session)
 {
   const struct message *message = session->message;
@@ -243,14 +276,15 @@ static const char *give_piece(struct session *session)
     return why;
   int error = ehlo_client_body(session->client, piece.ptr, piece.len, &taken);
   session->offset += taken;
-  ehlo_client_output(session->client, &session->content);
+  note_content(session);
   if (error == EHLO_OK && session->offset == message->size) {
     error = ehlo_client_body_end(session->client);
-    if (error == EHLO_OK)
+    if (error == EHLO_OK && !in_chunks(session))
       trace_content(message);
   }
-  /* SPACE: there will be some when the output has gone. Any other error message_examine would have seen. */
-  return error == EHLO_OK || error == EHLO_ERR_SPACE ? NULL : message_changed;
+  /* SPACE: there will be some when the output has gone, or chunks have been answered. REFUSED: one of those was; END is
+   * on its way. Any other error message_examine would have seen. */
+  return error == EHLO_OK || error == EHLO_ERR_SPACE || error == EHLO_ERR_REFUSED ? NULL : message_changed;
 }
 
 /* A half message must not be taken for a whole one: only the end of the connection makes sure of that. */
@@ -360,6 +394,17 @@ void session_open(struct session *session, int fd)
   converse(session, NEXT_HELLO);
 }
 
+/* To the same server once more. */
+static void session_renew(struct session *session)
+{
+  session_close(session);
+  session->mails = 0;
+  session->needs_reset = 0;
+  int fd = connect_to(settings.server, &session->over);
+  if (fd >= 0)
+    session_open(session, fd);
+}
+
 void session_send(struct session *session, struct envelope *envelope, struct message *message)
 {
   session->envelope = envelope;
@@ -372,10 +417,16 @@ void session_send(struct session *session, struct envelope *envelope, struct mes
       converse(session, NEXT_MAIL);
     else
       outcome_say(&session->decided, 451, 6, 0, message->name, why);
+    while (session->full && session->over.code == 0) {
+      session->full = 0;
+      session_renew(session);
+      if (session->over.code == 0)
+        converse(session, NEXT_MAIL);
+    }
     message_close(message);
     /* For those that come after content that was refused before all of it had been sent: the library ends the session
      * with that, and it is no answer to them. */
-    if (ehlo_client_want(session->client) & EHLO_WANT_CLOSE)
+    if (session->client != NULL && ehlo_client_want(session->client) & EHLO_WANT_CLOSE)
       give_up(session, 4, 2, "The connection was closed", "the message before was refused while it was being sent");
   }
   settle(session);
@@ -383,7 +434,10 @@ void session_send(struct session *session, struct envelope *envelope, struct mes
 
 void session_close(struct session *session)
 {
+  if (session->client == NULL)
+    return;
   converse(session, NEXT_QUIT);
   close(session->fd);
   free(session->client); /* the block that was given to it */
+  session->client = NULL;
 }

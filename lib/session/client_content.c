@@ -80,6 +80,11 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
   }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
   ehlo_client_end(client, reason, code, enhanced, event);
+  int by_chunks = client->by_chunks && client->mails_ahead == 0; /* else it tells of the next transaction */
+  if (event->as.end.reason == EHLO_END_REFUSED && (client->chunk_failed || by_chunks)) {
+    /* A BDAT that failed leaves a state that only RSET clears (RFC 3030 2). */
+    event->as.end.needs_reset = client->held = client->needs_reset = 1;
+  }
   if (client->burl && client->count == 0) {
     client->burl = 0;
     client->call = CALL_IDLE;

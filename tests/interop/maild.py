@@ -33,7 +33,7 @@ def wait_for(what, patience=PATIENCE, because=''):
     """What `what` returns, as soon as it is true."""
     end = time.monotonic() + patience
     while not (result := what()):
-        assert time.monotonic() < end, f'waited for {because or what} in vain'
+        assert time.monotonic() < end, f'waited for {because() if callable(because) else because or what} in vain'
         time.sleep(0.01)
     return result
 

@@ -72,6 +72,7 @@ class Receiver:
     PIPELINING = True
     ENHANCED = True        # status codes
     SMTPUTF8 = False
+    CHUNKING = False
     MOST = MOST            # what is over it gets 452; None: it does not count
     REFUSES = (550, 450)   # what it can be told to say
     LONGEST_LINE = None    # of content; None: any
@@ -169,6 +170,7 @@ class Daemon(Relay, Receiver):
 class Postfix(Daemon):
     """virtual(8) delivers to a Maildir."""
     NAME = 'Postfix'
+    CHUNKING = True
     QUEUES = True
     ADDS = RETURN_PATH + rb'X-Original-To: [^\n]*\nDelivered-To: (?P<recipient>[^\n]*)\n' + RECEIVED
     SMTPUTF8 = True
@@ -221,6 +223,7 @@ class Postfix(Daemon):
 class Exim(Daemon):
     """Its appendfile transport delivers to a Maildir."""
     NAME = 'Exim'
+    CHUNKING = True
     ENHANCED = False
     QUEUES = True
     ADDS = RETURN_PATH + rb'Envelope-to: (?P<recipient>[^\n]*)\nDelivery-date: [^\n]*\n' + RECEIVED
@@ -457,6 +460,7 @@ class MaildReceiver(Receiver):
 
 class StdioServer(Receiver):
     NAME = 'stdio-server'
+    CHUNKING = True
     SMTPUTF8 = True
     REFUSES = (550,)
 

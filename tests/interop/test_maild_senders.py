@@ -293,8 +293,10 @@ class Relay:
 
 
 class Postfix(Relay):
-    def __init__(self, transport):
-        self.transport = transport
+    """`more`: further settings."""
+
+    def __init__(self, transport, **more):
+        self.transport, self.more = transport, more
 
     def stop(self):
         """Its master is in a session of its own."""
@@ -319,7 +321,7 @@ class Postfix(Relay):
             'smtp_dns_support_level': 'disabled', 'lmtp_dns_support_level': 'disabled', 'biff': 'no',
             'smtpd_peername_lookup': 'no', 'minimal_backoff_time': '1s', 'queue_run_delay': '1s',
             'smtp_host_lookup': 'native', 'lmtp_host_lookup': 'native', 'disable_mime_output_conversion': 'yes',
-            'mailbox_size_limit': '0'}
+            'mailbox_size_limit': '0', **self.more}
         with open(f'{directory}/etc/main.cf', 'w') as file:
             file.writelines(f'{name} = {value}\n' for name, value in settings.items())
         services = [f'127.0.0.1:{self.port} inet n - n - - smtpd', 'cleanup unix n - n - 0 cleanup',
@@ -335,8 +337,11 @@ class Postfix(Relay):
 
 
 class Exim(Relay):
-    def __init__(self, port):
-        self.server = port
+    """`main`, `transport`, `authenticators`: further lines of the configuration."""
+
+    def __init__(self, port, main='', transport='', authenticators='', tls_hosts=''):
+        self.server, self.main, self.transport, self.authenticators = port, main, transport, authenticators
+        self.tls_hosts = tls_hosts  # to which STARTTLS is offered
 
     def configure(self, directory):
         self.logs = [f'{directory}/{name}log' for name in ('main', 'panic')]
@@ -356,7 +361,7 @@ log_file_path = {directory}/%slog
 primary_hostname = relay.example
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {self.port}
-tls_advertise_hosts =
+tls_advertise_hosts = {self.tls_hosts}
 host_lookup =
 rfc1413_hosts =
 keep_environment =
@@ -365,6 +370,7 @@ acl_smtp_rcpt = all
 acl_smtp_data = all
 never_users =
 qualify_domain = relay.example
+{self.main}
 
 begin acl
 all:
@@ -384,9 +390,13 @@ smtp:
   allow_localhost
   hosts_try_fastopen =
   message_linelength_limit = 100000000
+{self.transport}
 
 begin retry
 * * F,1h,1s
+
+begin authenticators
+{self.authenticators}
 ''')
 
 

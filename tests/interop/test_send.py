@@ -148,7 +148,30 @@ class Send(unittest.TestCase):
             self.told(self.send('127.0.0.1:1', option, redirect='>/dev/full'), 74, '', complaint)
             self.assertEqual(self.send('127.0.0.1:1', option).returncode, 0)
 
+    # ---- chunks ----
+
+    def test_send_chunk_refused(self):
+        """send: a chunk is refused: its answer is the outcome, and the next message goes on behind RSET"""
+        hello = OPEN[2].replace(b'250 SMTPUTF8', b'250 CHUNKING')
+        begin = 'MAIL', 'RCPT', b'250 ok\r\n250 ok\r\n'
+        with Server(OPEN[0], 'EHLO', hello, *begin, 'BDAT 23', 'Subject', '', '.', 'body', 'BDAT 0 LAST',
+                    b'552 5.3.4 too big\r\n503 5.5.1 RSET first\r\n', 'RSET', b'250 ok\r\n', *begin, 'BDAT 23',
+                    'Subject', '', '.', 'body', 'BDAT 0 LAST', b'250 ok\r\n250 2.0.0 taken\r\n', *QUIT) as server:
+            done = self.send(server.where, '--bdat', 'always', self.file('a'), self.file('b'))
+        self.told(done, 1, f'{RECIPIENT}\t552\t5.3.4\ttoo big\n{TAKEN}')
+
     # ---- the command line ----
+
+    def test_send_bad_parameters(self):
+        """send: values that no server could read, and what may not stand together, are bad usage"""
+        for words in (('--bdat', 'yes'), ('--dsn-notify', 'sometimes'), ('--dsn-notify', 'never,delay'),
+                      ('--dsn-notify', ''), ('--dsn-ret', 'all'), ('--envid', ''), ('--envid', 'x' * 101),
+                      ('--envid', 'a\u00e4'), ('--deliver-by', ''), ('--deliver-by', '10,x'), ('--deliver-by', '0,r'),
+                      ('--deliver-by', '10;N'), ('--hold-for', '0'), ('--hold-for', '1h'), ('--priority', '10'),
+                      ('--submitter', 'nobody'), ('--submitter', ''), ('--hold-for', '20', '--deliver-by', '10,r'),
+                      ('--dsn-ret', 'full', '--dsn-ret', 'hdrs')):
+            with self.subTest(words):
+                self.told(self.send('127.0.0.1:1', *words, self.file('a')), 64, '', 'send: [^\\n]*\n')
 
     def test_send_input_twice(self):
         """send: standard input can be named but once"""

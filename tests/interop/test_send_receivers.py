@@ -176,6 +176,19 @@ class Cells(Test):
         for content in CONTENTS['dots'], CONTENTS['a dot at the end'], HEADER, HEADER + lines_of(b'', b'x' * 30000):
             self.deliver(content[:-2], expected=content)  # C-DATA-28
 
+    def cell_bdat(self, at='ipv4'):
+        """all that by BDAT, where it takes that"""
+        contents = [DOTS, CONTENTS['a dot at the end'], CONTENTS['8-bit'], CONTENTS['5 MB'], CONTENTS['no body']]
+        result = self.send(contents, [RECIPIENT], '--bdat', 'always', at=at)
+        self.accepted(result)
+        self.assertEqual([result.said('C', 'BDAT .* LAST$'), result.said('C', 'DATA$')],
+                         [5, 0] if self.receiver.CHUNKING else [0, 5], result)
+        self.arrived(self.receiver, [(RECIPIENT, content) for content in contents])
+        result = self.send([DOTS[:-2]], [RECIPIENT], '--bdat', 'never', at=at)
+        self.accepted(result)
+        self.assertEqual(result.said('C', 'BDAT'), 0, result)
+        self.arrived(self.receiver, [(RECIPIENT, DOTS)])
+
     def cell_8bit(self):
         """octets above 127, and control characters"""
         for name in '8-bit', 'controls':
@@ -290,6 +303,10 @@ class Cells(Test):
             self.arrived(self.receiver, [(recipient, content) for recipient, code in codes.items() if code == 250
                                          for content in contents])
 
+    def cell_lmtp_bdat(self):
+        """LMTP, by BDAT where it takes that"""
+        self.cell_bdat('lmtp')
+
     def cell_lmtp_recipients(self):
         """LMTP: 1,000 recipients"""
         self.cell_recipients('lmtp')
@@ -300,6 +317,7 @@ class Cells(Test):
 
 
 PLACES = {'cell_ipv6': 'ipv6', 'cell_unix': 'unix', 'cell_lmtp': 'lmtp', 'cell_lmtp_recipients': 'lmtp',
+          'cell_lmtp_bdat': 'lmtp',
           'cell_unix_lmtp': 'unix lmtp'}
 
 

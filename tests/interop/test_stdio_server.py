@@ -1,5 +1,6 @@
 """test_stdio_server.py: each option of stdio-server, its files, its exit codes, its ends."""
 
+import base64
 import os
 import re
 import resource
@@ -227,6 +228,204 @@ class Tests(unittest.TestCase):
         self.assertEqual(session.codes('EXPN list', 'TURN'), [252, 502])  # it has no mail to send back
         self.end(session)
 
+    def hello(self, session, verb='EHLO'):
+        """{keyword: what stands behind it}"""
+        return {text.partition(' ')[0]: text.partition(' ')[2]
+                for _, text in session.command(f'{verb} client.example')[1:]}
+
+    def test_chunking(self):
+        """--chunking: on at first; BDAT stores what DATA does, in LMTP too"""
+        for options, on in ((), True), (('off',), False), (('off', 'on'), True):
+            session = self.session(*(word for option in options for word in ('--chunking', option)))
+            self.assertEqual('CHUNKING' in self.hello(session), on)
+            self.assertEqual(session.codes(*OPEN[1:], b'BDAT 6\r\n.one\r\n', 'NOOP'),
+                             [250, 250, 250 if on else 502, 250])
+            self.end(session)
+        session = self.session()
+        session.codes(*OPEN)
+        session.send(b'BDAT 9\r\n.\r\n..\r\n\r\nBDAT 0\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n')
+        self.assertEqual([session.reply()[0][0] for _ in range(4)], [250, 250, 250, 250])
+        self.assertEqual(session.codes(*OPEN[1:], 'BDAT 0 LAST'), [250, 250, 250])
+        session.end()
+        session = self.session('--lmtp')
+        self.assertEqual(session.codes('LHLO client.example', *OPEN[1:], OPEN[2], b'BDAT 3 LAST\r\nx\r\n'),
+                         [250, 250, 250, 250, 250])
+        self.assertEqual(session.reply()[0][0], 250)
+        self.end(session)
+        self.assertEqual([content for _, content in self.spool.messages()], [b'.\r\n..\r\n\r\nQUIT\r\n', b'', b'x\r\n'])
+
+    def test_chunking_refused(self):
+        """BDAT without --spool, or of what is too big: refused, nothing is kept, the octets are no commands"""
+        session = Session(*HOSTS)
+        self.assertEqual(session.codes(*OPEN, b'BDAT 6\r\nNOOP\r\n', 'BDAT 0 LAST', 'RSET', *OPEN[1:], 'BDAT 0 LAST'),
+                         [250, 250, 250, 451, 503, 250, 250, 250, 451])
+        self.end(session)
+        session = self.session('--max-size', '10')
+        self.assertEqual(session.codes(*OPEN, b'BDAT 6\r\nNOOP\r\n', b'BDAT 6 LAST\r\nNOOP\r\n'), [250] * 4 + [552])
+        self.assertEqual(self.spool.files(), [])
+        self.end(session)
+
+    def test_auth(self):
+        """--auth: PLAIN and LOGIN, right and wrong; nobody acts as somebody else; none without it"""
+        def encode(octets):
+            return base64.b64encode(octets).decode()
+        plain = [(b'\0user\0pass:word', 235), (b'user\0user\0pass:word', 235), (b'\0other\0secret', 235),
+                 (b'\0user\0pass:wor', 535), (b'\0user\0pass:wordx', 535), (b'\0user\0pass:worx', 535),
+                 (b'\0use\0pass:word', 535), (b'\0user\0secret', 535), (b'\0other\0pass:word', 535),
+                 (b'other\0user\0pass:word', 535), (b'\0pass:word\0user', 535), (b'\0user', 501), (b'', 501)]
+        users = '--auth', 'user:pass:word', '--auth', 'other:secret'
+        for octets, code in plain:
+            session = self.session(*users)
+            self.assertEqual(self.hello(session)['AUTH'], 'PLAIN LOGIN')
+            self.assertEqual(session.codes('AUTH PLAIN ' + (encode(octets) or '=')), [code], octets)
+            if code == 235:
+                self.assertEqual(session.codes('AUTH PLAIN ' + encode(octets), *OPEN[1:]), [503, 250, 250])
+            self.end(session)
+        for name, password, code in ((b'user', b'pass:word', 235), (b'user', b'password', 535), (b'', b'', 501)):
+            session = self.session(*users)
+            self.hello(session)
+            self.assertEqual(session.codes('AUTH LOGIN', encode(name)), [334, 334] if name else [334, 501])
+            if name:
+                self.assertEqual(session.code(encode(password)), code)
+            self.end(session)
+        session = self.session(*users)
+        self.hello(session)
+        self.assertEqual(session.codes('AUTH PLAIN', '*', 'AUTH CRAM-MD5', 'AUTH PLAIN', '$'),
+                         [334, 501, 504, 334, 501])
+        self.end(session)
+        session = self.session()
+        self.assertNotIn('AUTH', self.hello(session))
+        self.assertEqual(session.code('AUTH PLAIN ' + encode(plain[0][0])), 502)
+        self.end(session)
+
+    def test_auth_requires_tls(self):
+        """--auth-requires-tls, --starttls-in-clear: not in clear, but behind STARTTLS; then all begins anew"""
+        session = self.session('--auth', 'user:password', '--auth-requires-tls')
+        self.assertEqual(self.hello(session).keys() & {'AUTH', 'STARTTLS'}, set())
+        self.assertGreaterEqual(session.code('AUTH PLAIN AHVzZXIAcGFzc3dvcmQ='), 500)
+        self.assertEqual(session.code('STARTTLS'), 502)
+        self.end(session)
+        session = self.session('--auth', 'user:password', '--auth-requires-tls', '--starttls-in-clear')
+        self.assertEqual(self.hello(session).keys() & {'AUTH', 'STARTTLS'}, {'STARTTLS'})
+        self.assertEqual(session.codes('STARTTLS', OPEN[1]), [220, 503])
+        self.assertEqual(self.hello(session).keys() & {'AUTH', 'STARTTLS'}, {'AUTH'})
+        self.assertEqual(session.codes('AUTH PLAIN AHVzZXIAcGFzc3dvcmQ=', 'STARTTLS', *OPEN[1:]), [235, 502, 250, 250])
+        self.end(session)
+
+    def test_starttls_injection(self):
+        """--starttls-in-clear: what stands behind STARTTLS in one piece is not run, and closes"""
+        session = self.session('--starttls-in-clear', '--trace')
+        session.code(OPEN[0])
+        session.send(b'STARTTLS\r\nEHLO client.example\r\n')
+        rest, errors, status = session.end()
+        self.assertEqual((rest, status), (b'', 0))
+        self.assertRegex(errors, r'(?m)^ +VIOLATION octets before TLS$')
+        self.assertEqual(errors.count('C: EHLO'), 1)
+
+    def test_extension(self):
+        """--extension: each keyword and what it tells; none of them without it"""
+        told = {'DSN': '', 'BINARYMIME': '', 'DELIVERBY=240': '240', 'MT-PRIORITY=STANAG4406': 'STANAG4406',
+                'RRVS': '', 'NO-SOLICITING=net.example:ADV': 'net.example:ADV', 'MTRK': '', 'SUBMITTER': '',
+                'CONPERM': '', 'CONNEG': '', 'CHECKPOINT': '', 'ETRN': '', 'XCLIENT=NAME ADDR': 'NAME ADDR',
+                'XFORWARD': 'NAME ADDR PORT PROTO HELO IDENT SOURCE', 'VRFY': '', 'SIZE=5000': '5000',
+                'LIMITS=MAILMAX=5 RCPTMAX=7 RCPTDOMAINMAX=1': 'MAILMAX=5 RCPTMAX=7 RCPTDOMAINMAX=1'}
+        for text, value in told.items():
+            session = self.session('--extension', text)
+            self.assertEqual(self.hello(session).get(text.partition('=')[0]), value, text)
+            self.end(session)
+        for options in list(told), ['FUTURERELEASE=864000,2040-01-31T12:00:00Z', 'BURL=imap', 'DSN', 'dsn']:
+            session = self.session(*(word for text in options for word in ('--extension', text)))
+            listed = self.hello(session)
+            self.assertEqual({text.partition('=')[0].upper() for text in options} - listed.keys(), set())
+            self.assertEqual(listed.get('FUTURERELEASE', '864000 2040-01-31T12:00:00Z'), '864000 2040-01-31T12:00:00Z')
+            self.end(session)
+        session = self.session()
+        self.assertEqual(self.hello(session).keys() & {text.partition('=')[0] for text in told}, {'SIZE'})
+        self.end(session)
+
+    def test_parameters(self):
+        """Envelopes: a line of parameters behind each address that has some but SIZE, BODY and SMTPUTF8"""
+        session = self.session(*(word for name in ('DSN', 'BINARYMIME', 'MT-PRIORITY', 'RRVS', 'SUBMITTER',
+                                                   'DELIVERBY', 'FUTURERELEASE=9999,2040-01-31T12:00:00Z')
+                                 for word in ('--extension', name)))
+        session.code(OPEN[0])
+        for mail, shown in (('RET=HDRS SIZE=5 ENVID=a+20b', 'RET=HDRS ENVID=a+20b'), ('size=5 BODY=8BITMIME', None),
+                            ('BODY=7BIT SMTPUTF8', None), ('Body=BinaryMIME', 'Body=BinaryMIME'),
+                            ('MT-PRIORITY=-3 BY=120;NT HOLDFOR=60 SUBMITTER=x@y.example',
+                             'MT-PRIORITY=-3 BY=120;NT HOLDFOR=60 SUBMITTER=x@y.example')):
+            rcpt = 'NOTIFY=SUCCESS,delay ORCPT=rfc822;b+2Bc@x.example'
+            self.assertEqual(session.codes(f'{OPEN[1]} {mail}', f'{OPEN[2]} {rcpt}', 'RCPT TO:<c@example.org>',
+                                           'RCPT TO:<d@example.org> RRVS=2014-04-03T23:01:00Z', 'BDAT 0 LAST'),
+                             [250] * 5, mail)
+            self.assertEqual(self.spool.messages()[-1][0],
+                             ['FROM:a@client.example', *[f'PARAMETERS:{shown}'] * (shown is not None),
+                              'TO:b@example.org', f'PARAMETERS:{rcpt}', 'TO:c@example.org', 'TO:d@example.org',
+                              'PARAMETERS:RRVS=2014-04-03T23:01:00Z'])
+        self.assertEqual(session.code(OPEN[1] + ' HOLDFOR=10000'), 501)
+        self.end(session)
+
+    def test_binarymime(self):
+        """--extension BINARYMIME: every octet as it was"""
+        session = self.session('--extension', 'BINARYMIME')
+        octets = bytes(range(256)) * 3 + b'\r\n.\r\n\n\r'
+        self.assertEqual(session.codes(OPEN[0], OPEN[1] + ' BODY=BINARYMIME', OPEN[2],
+                                       b'BDAT %d LAST\r\n' % len(octets) + octets, 'NOOP'), [250] * 5)
+        self.assertEqual(self.spool.messages()[0][1], octets)
+        self.end(session)
+
+    def test_limits(self):
+        """--extension LIMITS: MAILs, recipients and their domains over the limits: 452"""
+        session = self.session('--extension', 'LIMITS=MAILMAX=2 RCPTMAX=3 RCPTDOMAINMAX=2', '--domain', 'b.example',
+                               '--domain', 'c.example', '--spool', self.spool.path)
+        self.assertEqual(session.codes(*OPEN, 'RCPT TO:<x@b.example>', 'RCPT TO:<y@c.example>', 'RCPT TO:<y@B.EXAMPLE>',
+                                       'RCPT TO:<z@b.example>', 'RSET', OPEN[1], 'RCPT TO:<x@c.example>',
+                                       'RCPT TO:<Postmaster>', 'DATA', '.', OPEN[1]),
+                         [250, 250, 250, 250, 452, 250, 452, 250, 250, 452, 250, 354, 250, 452])
+        self.assertEqual(self.spool.messages()[0][0][1:], ['TO:Postmaster'])
+        self.end(session)
+
+    def test_other_verbs(self):
+        """ETRN for its own domains, ATRN and TURN have no mail, BURL fetches nothing"""
+        session = self.session('--extension', 'ETRN', '--extension', 'ATRN', '--auth', 'u:p', '--verbs', 'turn')
+        self.assertEqual(session.codes(OPEN[0], 'ETRN example.org', 'ETRN @EXAMPLE.ORG', 'ETRN other.example',
+                                       'ETRN #example.org', 'ATRN', 'AUTH PLAIN AHUAcA==', 'ATRN', 'ATRN example.org',
+                                       'TURN'), [250, 250, 250, 458, 458, 530, 235, 453, 453, 502])
+        self.end(session)
+        session = self.session('--extension', 'BURL=imap')
+        reply = [session.code(line) for line in OPEN] and session.command('BURL imap://x.example/;UID=1 LAST')
+        self.assertEqual([(code, text[:6]) for code, text in reply], [(554, '5.6.6 ')])
+        self.end(session)
+        session = self.session()
+        self.assertEqual(session.codes(OPEN[0], 'ETRN example.org', 'ATRN', *OPEN[1:], 'BURL imap://x/;UID=1 LAST'),
+                         [250, 502, 502, 250, 250, 502])
+        self.end(session)
+
+    def test_proxy(self):
+        """--extension XCLIENT, XFORWARD: accepted and shown; XCLIENT begins anew; 502 without"""
+        session = self.session('--extension', 'XCLIENT', '--extension', 'XFORWARD=NAME ADDR', '--trace')
+        self.assertEqual(session.codes(OPEN[0], 'XFORWARD NAME=a.example ADDR=192.0.2.1', 'XFORWARD HELO=a.example',
+                                       'XCLIENT NAME=b.example ADDR=192.0.2.2 LOGIN=[UNAVAILABLE]', OPEN[1], *OPEN[:2]),
+                         [250, 250, 501, 220, 503, 250, 250])
+        _, errors, _ = session.end()
+        self.assertRegex(errors, r'(?m)^ +XFORWARD of NAME=a\.example ADDR=192\.0\.2\.1$')
+        self.assertRegex(errors, r'(?m)^ +XCLIENT of NAME=b\.example ADDR=192\.0\.2\.2 LOGIN=\[UNAVAILABLE\]$')
+        session = self.session()
+        self.assertEqual(session.codes(OPEN[0], 'XFORWARD NAME=a.example', 'XCLIENT NAME=b.example'), [250, 502, 502])
+        self.end(session)
+
+    def test_trace_secrets(self):
+        """--trace: nothing of AUTH, whatever becomes of it, nor of a URL"""
+        session = self.session('--trace', '--auth', 'user:secret', '--extension', 'BURL')
+        session.codes(OPEN[0], 'AUTH FOO c2VjcmV0', 'AUTH LOGIN c2VjcmV0', 'd29yZHM=', 'AUTH LOGIN', 'c2VjcmV0',
+                      'd29yZHM=', 'AUTH PLAIN', 'c2VjcmV0', 'AUTH PLAIN AHVzZXIAc2VjcmV0', *OPEN[1:],
+                      'BURL imap://x.example/;URLAUTH=c2VjcmV0 LAST')
+        _, errors, status = session.end()
+        self.assertEqual(status, 0)
+        for secret in 'c2VjcmV0', 'AHVzZXIAc2VjcmV0', 'd29yZHM=', 'secret', 'words':
+            self.assertNotIn(secret, errors)
+        self.assertRegex(errors, r'(?m)^C: AUTH \(not shown\)$')
+        self.assertRegex(errors, r'(?m)^ +AUTH by PLAIN$')
+
     def test_trace(self):
         """--trace: the dialogue and the events; the peer's octets escaped; no AUTH"""
         session = self.session('--trace')
@@ -257,7 +456,7 @@ class Tests(unittest.TestCase):
         """--help: on standard output, exit 0"""
         done = subprocess.run([PROGRAM, '--help'], capture_output=True, check=True)
         for option in ('hostname', 'domain', 'refuse', 'spool', 'lmtp', 'max-size', 'max-recipients', 'max-errors',
-                       'smtputf8', 'verbs', 'trace'):
+                       'smtputf8', 'chunking', 'auth', 'auth-requires-tls', 'starttls-in-clear', 'verbs', 'trace'):
             self.assertIn(f'--{option} '.encode(), done.stdout)
         self.assertEqual(done.stderr, b'')
 
@@ -269,6 +468,16 @@ class Tests(unittest.TestCase):
                         ['--max-size', 'x'], ['--max-size', '-1'], ['--max-size', '1k'], ['--max-size', ''],
                         ['--max-recipients', '0'], ['--max-recipients', '4294967296'], ['--max-errors', '4294967296'],
                         ['--smtputf8', 'yes'], ['--smtputf8', ''], ['--verbs', ''], ['--verbs', 'send,'],
+                        ['--chunking', 'yes'], ['--auth', 'user'], ['--auth', ':word'], ['--auth', 'user:'],
+                        ['--extension', ''], ['--extension', 'NONE'], ['--extension', 'AUTH'], ['--extension', 'DSN='],
+                        ['--extension', 'STARTTLS'], ['--extension', 'AUTH=PLAIN'], ['--extension', 'DSN=x'],
+                        ['--extension', 'FUTURERELEASE'], ['--extension', 'FUTURERELEASE=5'],
+                        ['--extension', 'FUTURERELEASE=0,2040-01-31T12:00:00Z'], ['--extension', 'DELIVERBY=x'],
+                        ['--extension', 'LIMITS='], ['--extension', 'LIMITS=MAILMAX'],
+                        ['--extension', 'LIMITS=MAILMAX=1000000'], ['--extension', 'LIMITS=MAILMAX=1 '],
+                        ['--extension', 'MT-PRIORITY=x y'], ['--extension', 'NO-SOLICITING=x y'],
+                        ['--extension', 'XCLIENT=NAME,ADDR'], ['--extension', 'BURL', '--extension', 'ETRN'],
+                        ['--extension', 'CHECKPOINT', '--lmtp'], ['--extension', 'BINARYMIME', '--chunking', 'off'],
                         ['--verbs', 'vrfy'], ['--verbs', 'sen'], ['--lmtp=yes'], ['extra'], ['-x'],
                         ['--spool', '/nonexistent/spool'], ['--spool', '/dev/null']):
             done = subprocess.run([PROGRAM, *options], stdin=subprocess.DEVNULL, capture_output=True, check=False)

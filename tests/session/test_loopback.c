@@ -500,7 +500,8 @@ static void content_given_up_is_never_whole(void **state)
 
 /* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
-static void open_chunks(struct loop *loop, unsigned way, int convert_lf, const struct loop_message *message)
+static void open_chunks(struct loop *loop, unsigned way, int convert_lf, const struct loop_message *messages,
+                        size_t count)
 {
   ehlo_client_config client = client_config();
   ehlo_server_config server = server_config();
@@ -510,7 +511,7 @@ static void open_chunks(struct loop *loop, unsigned way, int convert_lf, const s
   client.convert_lf = (uint8_t)convert_lf;
   client.max_commands = way & 4 ? 2 : client.max_commands;
   server.offer[EHLO_EXT_CHUNKING] = server.offer[EHLO_EXT_BINARYMIME] = 1;
-  loop_open(loop, &client, &server, message, 1);
+  loop_open(loop, &client, &server, messages, count);
 }
 
 /* What comes out of chunks is what went in, whatever the pieces. [C-CHNK-11] [C-CHNK-13] */
@@ -527,7 +528,7 @@ static void content_goes_by_chunks(void **state)
       message.gather = n / 12 % 2;
       message.piece = n / 24;
       struct loop loop;
-      open_chunks(&loop, way, n & 1, &message);
+      open_chunks(&loop, way, n & 1, &message, 1);
       run_and_check(&loop);
       expect(&loop, 0, EHLO_END_ACCEPTED, 1);
       assert_int_equal(loop.sent[0].data, 0);
@@ -546,7 +547,7 @@ static void binary_content_goes_as_it_is(void **state)
       message.gather = n & 1;
       message.piece = n / 2;
       struct loop loop;
-      open_chunks(&loop, way, n & 1, &message);
+      open_chunks(&loop, way, n & 1, &message, 1);
       loop_run(&loop);
       expect(&loop, 0, EHLO_END_ACCEPTED, 1);
       assert_int_equal(loop.got[0].size, message.size);
@@ -562,15 +563,17 @@ static void a_refused_chunk_fails_the_message(void **state)
   (void)state;
   for (unsigned way = 0; way < 8; way++) {
     for (unsigned n = 0; n < 2 * 4 * 20; n++) {
-      struct loop_message message = {ALICE, BOB, TEXT("abcdefghijklmnopqrst\r\n")};
-      message.body = (struct loop_verdict){552, LOOP_NOW};
-      message.body_at = n / 8;
-      message.gather = n & 1;
-      message.piece = 1 + n / 2 % 4;
+      struct loop_message messages[2] = {{ALICE, BOB, TEXT("abcdefghijklmnopqrst\r\n")}, {ALICE, BOB, TEXT("x\r\n")}};
+      messages[0].body = (struct loop_verdict){552, LOOP_NOW};
+      messages[0].body_at = n / 8;
+      messages[0].gather = n & 1;
+      messages[0].piece = 1 + n / 2 % 4;
       struct loop loop;
-      open_chunks(&loop, way, 0, &message);
+      open_chunks(&loop, way, 0, messages, 2);
       loop_run(&loop);
       expect(&loop, 0, EHLO_END_REFUSED, 1);
+      assert_int_equal(loop.sent[0].end.needs_reset, 1); /* [C-CHNK-12] */
+      expect(&loop, 1, EHLO_END_ACCEPTED, 1);
       assert_int_equal(loop.sent[0].end.code, 552);
       assert_int_equal(loop.got[0].end.reason, EHLO_END_REFUSED);
       assert_int_equal(loop.quit, 221);
