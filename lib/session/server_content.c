@@ -59,7 +59,10 @@ static unsigned deliver(ehlo_server *server, ehlo_span *spans, size_t count)
   server->octets += octets;
   if (kept > 0) {
     struct slot *slot = server_front(server);
-    ehlo_event event = {.type = EHLO_EVENT_BODY, .ticket = slot->ticket, .as.body = {spans, kept, server->octets}};
+    ehlo_event event; /* not set to zero first: the event of MAIL is large, and this one comes for every piece */
+    event.type = EHLO_EVENT_BODY;
+    event.ticket = slot->ticket;
+    event.as.body = (ehlo_event_body){spans, kept, server->octets};
     server->asking = slot->ticket;
     server->begun_before = 0;
     int failed = ehlo_server_emit(server, &event);
