@@ -1,8 +1,9 @@
 /* fuzz_server.c: the whole receiving machine against its laws.
  *
  * The input is a session: how the server is configured, what the host answers, how the octets are cut, drained and
- * answered late, and what the client sends. In order: six octets of config (read_script), one with the number of
- * verdicts, one with the number of steps, the verdicts, the steps, the client's octets.
+ * answered late, and what the client sends. In order: six octets of extensions (read_extensions), six of config
+ * (read_script), one with the number of verdicts, one with the number of steps, the verdicts, the steps, the client's
+ * octets.
  *
  * A verdict belongs to the n-th thing that is asked, whenever that is: its low half says what is answered, its high
  * half what the host does with a BODY before it. A step is what the host's loop does next: its low three bits say what,
@@ -11,7 +12,9 @@
  * Held to in each session: the promises of server.h on events, tickets, replies and memory (the checks in on_event and
  * in the loop). And each session is played twice: by the steps, and once more fed whole, drained at once and answered
  * at once; unless the input asked for what depends on time, both must come to the same (law 2), and the second must be
- * what a reader comes to who knows nothing of SMTP but lines, 354 and the dot (check_framing).
+ * what a reader comes to who knows nothing of SMTP but lines, 354 and the dot (check_framing), where nobody
+ * says BDAT: its octets are none of those. STARTTLS is accepted only where things depend on time: when octets were read
+ * is all that tells clear ones.
  */
 #define _GNU_SOURCE /* memmem, open_memstream */
 #include "fuzz_session.h"
@@ -23,6 +26,7 @@ struct script {
   int timed;          /* what happens may depend on when it happens */
   int fails;          /* a handler fails, at the event with this number; 0: never */
   int fatal;          /* it does so for good */
+  int under_tls;      /* from before the greeting on */
   struct input input; /* its choices are the verdicts */
 };
 
@@ -43,15 +47,51 @@ static void read_offers(ehlo_server_config *config, unsigned bits, unsigned mode
   }
 }
 
+enum { EXTENSION_OCTETS = 6 };
+
+/* The extensions that came after those of read_offers, what they tell, and the host's own words. */
+static void read_extensions(struct script *script, const uint8_t *data)
+{
+  static const uint8_t added[] = {EHLO_EXT_DSN,           EHLO_EXT_CHUNKING,   EHLO_EXT_BINARYMIME, EHLO_EXT_DELIVERBY,
+                                  EHLO_EXT_MT_PRIORITY,   EHLO_EXT_REQUIRETLS, EHLO_EXT_RRVS,       EHLO_EXT_MTRK,
+                                  EHLO_EXT_NO_SOLICITING, EHLO_EXT_SUBMITTER,  EHLO_EXT_CONPERM,    EHLO_EXT_CONNEG,
+                                  EHLO_EXT_FUTURERELEASE, EHLO_EXT_LIMITS,     EHLO_EXT_STARTTLS};
+  ehlo_server_config *config = &script->config;
+  ehlo_span none = {NULL, 0};
+  unsigned bits = data[0] | (unsigned)data[1] << 8;
+  for (unsigned i = 0; i < sizeof added; i++) {
+    config->offer[added[i]] = bits >> i & 1;
+  }
+  config->submission = data[1] >> 7;
+  config->require_tls = data[2] & 1;
+  script->under_tls = data[2] >> 1 & 1;
+  config->own_keywords = data[2] & 4 ? ehlo_span_of("X-ONE\nXTWO 1 a=b\nXTHREE") : none;
+  config->own_verbs = data[2] & 8 ? ehlo_span_of("XSAY XDO") : none;
+  config->own_mail_parameters = data[2] & 16 ? ehlo_span_of("XM XMM") : none;
+  config->own_rcpt_parameters = data[2] & 32 ? ehlo_span_of("XR") : none;
+  config->priority_policy = data[2] & 64 ? ehlo_span_of("MIXER") : none;
+  config->solicit = data[2] & 128 ? ehlo_span_of("net.example:ADV,a") : none;
+  config->max_transactions = data[3] & 7;
+  config->max_rcpt_domains = data[3] >> 3 & 1;
+  config->allow_plaintext_auth = data[3] >> 4 & 1;
+  config->other_mechanisms = data[3] & 32 ? ehlo_span_of("X-SSO GSSAPI") : none;
+  config->mechanisms = data[3] & 64 ? (1U << EHLO_SASL_COUNT) - 2 : 0;
+  config->deliver_by_min = data[4];
+  config->hold_max = data[5];
+  config->hold_max_time = (int64_t)data[5] << 24;
+}
+
 /* Returns 0 if the input is too short to be one. */
 static int read_script(struct script *script, const uint8_t *data, size_t size)
 {
   static const uint16_t lines[] = {512, 600, 1024, 2048};
   static const uint16_t outputs[] = {512, 600, 1024, 4096};
   memset(script, 0, sizeof *script);
-  if (!read_input(&script->input, data, size)) {
+  const uint8_t *extensions = data;
+  if (size < EXTENSION_OCTETS || !read_input(&script->input, data + EXTENSION_OCTETS, size - EXTENSION_OCTETS)) {
     return 0;
   }
+  data += EXTENSION_OCTETS;
   ehlo_server_config *config = &script->config;
   REQUIRE(ehlo_server_config_init(config, sizeof *config) == EHLO_OK);
   config->hostname = ehlo_span_of("mx.example.com");
@@ -64,6 +104,7 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   config->allow_extra_spaces = data[0] >> 6 & 1;
   config->allow_underscore = data[0] >> 7 & 1;
   read_offers(config, data[1], data[5]);
+  read_extensions(script, extensions);
   config->expn_252 = data[1] >> 7 & 1;
   config->max_command_line = lines[data[2] & 3];
   config->output_size = outputs[data[2] >> 2 & 3];
@@ -132,7 +173,9 @@ struct play {
   int open; /* a transaction is */
   uint32_t recipients;
   unsigned contents; /* how often 354 was said */
-  int in_content;    /* from 354 to the last verdict */
+  int in_content;    /* from 354 to the last verdict; in a chunk, until that is answered */
+  int chunk_failed;
+  unsigned mails; /* that were asked about */
   struct ask *message;
   int refused; /* no BODY may come any more */
   int host_interfered;
@@ -196,7 +239,8 @@ enum { BODY_REFUSE = 10, BODY_PAUSE, BODY_PAUSE_REFUSE, BODY_FAIL, BODY_ACCEPT, 
 static int accepting_code(uint32_t type)
 {
   switch (type) {
-  case EHLO_EVENT_CONNECT: return 220;
+  case EHLO_EVENT_CONNECT:
+  case EHLO_EVENT_STARTTLS: return 220;
   case EHLO_EVENT_DATA: return 354;
   case EHLO_EVENT_HELP: return 214;
   case EHLO_EVENT_VRFY: return 251;
@@ -215,6 +259,7 @@ static int silent_code(uint32_t type)
   case EHLO_EVENT_EXPN: return 252;
   case EHLO_EVENT_HELP: return 214;
   case EHLO_EVENT_TURN: return 502;
+  case EHLO_EVENT_STARTTLS: return 454;
   case EHLO_EVENT_UNKNOWN: return 500;
   default: return 451;
   }
@@ -318,6 +363,10 @@ static int decide(struct play *play, struct ask *ask)
     ask->lines = 1 + ask->amount % 4;
   }
   if (ask->plan == PLAN_SILENT) {
+    return EHLO_HANDLED;
+  }
+  if (ask->type == EHLO_EVENT_STARTTLS && !play->script->timed) {
+    say(play, ask, 454, NULL, "Not now");
     return EHLO_HANDLED;
   }
   if (ask->plan == PLAN_FAIL) {
@@ -430,6 +479,7 @@ static void on_reply(struct play *play, const ehlo_event_reply *reply)
     REQUIRE(!ask->deferred);
     int by_host = ask->code != 0 && reply->code == ask->code;
     int silent = ask->code == 0 && (int)reply->code == silent_code(ask->type);
+    silent |= reply->verb == EHLO_VERB_BDAT && ask->code == 0 && reply->code == 250;
     int by_library = reply->code >= 400 && (play->doomed || ask->failed || ask->type == EHLO_EVENT_MESSAGE);
     REQUIRE(by_host || silent || by_library);
   }
@@ -444,6 +494,7 @@ static void on_reply(struct play *play, const ehlo_event_reply *reply)
       play->doomed = 0;
       play->host_interfered = 0;
       play->recipients = play->verdicts = play->good = 0;
+      play->chunk_failed = play->refused = 0;
       rewind(play->body);
       play->octets = 0;
     }
@@ -461,6 +512,12 @@ static void on_reply(struct play *play, const ehlo_event_reply *reply)
       REQUIRE(reply->code == 354 && play->open && play->recipients > 0);
       begin_content(play);
     }
+    break;
+  case EHLO_VERB_BDAT:
+    REQUIRE(reply->code == 250 || reply->code >= 400);
+    play->chunk_failed |= play->in_content && !positive;
+    play->in_content = 0;
+    play->message = NULL;
     break;
   case EHLO_VERB_MESSAGE:
   case EHLO_VERB_RESULT:
@@ -487,7 +544,9 @@ static void on_end(struct play *play, const ehlo_event_end *end)
   case EHLO_END_MIXED: REQUIRE(wanted > 1 && play->good > 0 && play->good < wanted); break;
   case EHLO_END_REFUSED:
   case EHLO_END_TOO_BIG:
-  case EHLO_END_BARE_NEWLINE: REQUIRE(play->verdicts == wanted && play->good == 0); break;
+  case EHLO_END_BARE_NEWLINE:
+    REQUIRE((play->verdicts == wanted || (play->chunk_failed && play->verdicts == 0)) && play->good == 0);
+    break;
   case EHLO_END_FAILED: REQUIRE(play->good == 0); break;
   case EHLO_END_RESET:
   case EHLO_END_SUPERSEDED:
@@ -522,12 +581,20 @@ static void on_told(struct play *play, const ehlo_event *event)
     REQUIRE(event->as.command.line.len + 2 <= 4096);
     REQUIRE(memchr(event->as.command.line.ptr, '\n', event->as.command.line.len) == NULL);
     put_line(play->logs[LOG_COMMANDS], ehlo_verb_name(event->as.command.verb), event->as.command.line);
+    if (event->as.command.verb == EHLO_VERB_BDAT && play->open && play->recipients > 0) {
+      play->in_content = 1;
+      play->contents++;
+    }
     break;
   case EHLO_EVENT_REPLY: on_reply(play, &event->as.reply); break;
   case EHLO_EVENT_END: on_end(play, &event->as.end); break;
   case EHLO_EVENT_CANCEL: on_cancel(play, &event->as.cancel); break;
   default:
     REQUIRE(event->type == EHLO_EVENT_VIOLATION);
+    if (event->as.violation.kind == EHLO_VIOLATION_BEFORE_TLS) {
+      play->lost = 1; /* nothing is said any more */
+      play->shown.size = 0;
+    }
     if (event->as.violation.kind != EHLO_VIOLATION_EARLY_TALKER &&
         event->as.violation.kind != EHLO_VIOLATION_EARLY_HELLO) {
       fprintf(play->logs[LOG_VIOLATIONS], "%s %s\n", ehlo_violation_name(event->as.violation.kind),
@@ -537,22 +604,80 @@ static void on_told(struct play *play, const ehlo_event *event)
   }
 }
 
+static int offers(const struct play *play, uint32_t extension)
+{
+  return play->script->config.offer[extension] != 0;
+}
+
+/* A submission server lets no short domain through. */
+static void check_path(const struct play *play, const ehlo_path *path)
+{
+  ehlo_span name = path->domain.raw;
+  REQUIRE(!play->script->config.submission || path->domain.kind != EHLO_DOMAIN_NAME ||
+          memchr(name.ptr, '.', name.len) != NULL);
+}
+
+/* What is told belongs to what is on offer, keeps to the config, and can be passed on as it is. */
+static void log_mail(struct play *play, const ehlo_event_mail *mail)
+{
+  const ehlo_server_config *config = &play->script->config;
+  const ehlo_mail_parameters *said = &mail->parameters;
+  char text[4096];
+  size_t length;
+  play->mails++;
+  REQUIRE(config->max_transactions == 0 || play->mails <= config->max_transactions);
+  check_path(play, &mail->path);
+  REQUIRE(!said->has_size ||
+          (offers(play, EHLO_EXT_SIZE) && (config->max_message_size == 0 || said->size <= config->max_message_size)));
+  REQUIRE(said->body != EHLO_BODY_BINARYMIME || offers(play, EHLO_EXT_BINARYMIME));
+  REQUIRE(!said->smtputf8 || offers(play, EHLO_EXT_SMTPUTF8));
+  REQUIRE(said->ret == EHLO_RET_NONE || offers(play, EHLO_EXT_DSN));
+  REQUIRE(said->envid.len == 0 || offers(play, EHLO_EXT_DSN) || offers(play, EHLO_EXT_MTRK));
+  REQUIRE(said->auth.len == 0 && said->transid.len == 0 && said->others.len == 0);
+  REQUIRE(!said->requiretls || (offers(play, EHLO_EXT_REQUIRETLS) && ehlo_server_tls(play->server)));
+  REQUIRE(!said->has_priority || offers(play, EHLO_EXT_MT_PRIORITY));
+  REQUIRE(said->by_mode == EHLO_BY_NONE || offers(play, EHLO_EXT_DELIVERBY));
+  REQUIRE(said->by_mode != EHLO_BY_RETURN || (uint32_t)said->by_time >= config->deliver_by_min);
+  REQUIRE((said->hold_for == 0 && !said->has_hold_until) || offers(play, EHLO_EXT_FUTURERELEASE));
+  REQUIRE(said->hold_for <= config->hold_max);
+  REQUIRE(!said->has_hold_until || said->hold_until <= config->hold_max_time);
+  REQUIRE(said->solicit.len == 0 || offers(play, EHLO_EXT_NO_SOLICITING));
+  REQUIRE(said->mtrk.len == 0 || offers(play, EHLO_EXT_MTRK));
+  REQUIRE(said->submitter.len == 0 || offers(play, EHLO_EXT_SUBMITTER));
+  REQUIRE(!said->conperm || offers(play, EHLO_EXT_CONPERM));
+  REQUIRE(ehlo_format_mail_parameters(said, EHLO_PARSE_UTF8, text, sizeof text, &length) == EHLO_OK);
+  put_line(play->logs[LOG_ASKS], ehlo_verb_name(mail->verb), mail->path.raw);
+  put_line(play->logs[LOG_ASKS], "", (ehlo_span){text, length});
+  put(play->logs[LOG_ASKS], mail->raw);
+}
+
+static void log_rcpt(struct play *play, const ehlo_event_rcpt *rcpt)
+{
+  const ehlo_rcpt_parameters *said = &rcpt->parameters;
+  char text[4096];
+  size_t length;
+  REQUIRE(play->open);
+  REQUIRE(rcpt->path.kind != EHLO_PATH_NULL);
+  check_path(play, &rcpt->path);
+  REQUIRE(said->notify == EHLO_NOTIFY_NONE || offers(play, EHLO_EXT_DSN));
+  REQUIRE(said->orcpt_type.len == 0 || offers(play, EHLO_EXT_DSN) || offers(play, EHLO_EXT_MTRK));
+  REQUIRE(said->rrvs == EHLO_RRVS_NONE || offers(play, EHLO_EXT_RRVS));
+  REQUIRE(!said->conneg || offers(play, EHLO_EXT_CONNEG));
+  REQUIRE(said->others.len == 0);
+  REQUIRE(ehlo_format_rcpt_parameters(said, EHLO_PARSE_UTF8, text, sizeof text, &length) == EHLO_OK);
+  put_line(play->logs[LOG_ASKS], "", rcpt->path.mailbox);
+  put_line(play->logs[LOG_ASKS], "", (ehlo_span){text, length});
+  put(play->logs[LOG_ASKS], rcpt->raw);
+}
+
 static void log_ask(struct play *play, const ehlo_event *event)
 {
   FILE *log = play->logs[LOG_ASKS];
   fprintf(log, "%s ", ehlo_event_name(event->type));
   switch (event->type) {
   case EHLO_EVENT_HELLO: put(log, event->as.hello.domain.raw); break;
-  case EHLO_EVENT_MAIL:
-    put_line(log, ehlo_verb_name(event->as.mail.verb), event->as.mail.path.raw);
-    put(log, event->as.mail.raw);
-    break;
-  case EHLO_EVENT_RCPT:
-    REQUIRE(play->open);
-    REQUIRE(event->as.rcpt.path.kind != EHLO_PATH_NULL);
-    put(log, event->as.rcpt.path.mailbox);
-    put(log, event->as.rcpt.raw);
-    break;
+  case EHLO_EVENT_MAIL: log_mail(play, &event->as.mail); break;
+  case EHLO_EVENT_RCPT: log_rcpt(play, &event->as.rcpt); break;
   case EHLO_EVENT_DATA: REQUIRE(play->open && event->as.data.recipients == play->recipients); break;
   case EHLO_EVENT_MESSAGE:
     REQUIRE(play->script->config.protocol == EHLO_PROTOCOL_SMTP);
@@ -738,6 +863,18 @@ static int resume(struct play *play)
   return 1;
 }
 
+/* The handshake, once it is wanted and all has been sent. Returns 1 if it was. */
+static int shake_hands(struct play *play)
+{
+  if ((ehlo_server_want(play->server) & EHLO_WANT_TLS) == 0 || waiting_output(play) > 0) {
+    return 0;
+  }
+  REQUIRE(ehlo_server_tls_done(play->server, NULL) == EHLO_OK);
+  REQUIRE(ehlo_server_tls_done(play->server, NULL) == EHLO_ERR_STATE);
+  REQUIRE(ehlo_server_tls(play->server) == 1);
+  return 1;
+}
+
 /* Calls that a host should not make change nothing. */
 static void misuse(struct play *play)
 {
@@ -794,6 +931,9 @@ static int strike(struct play *play, unsigned which)
     (void)ehlo_server_offer(play->server, EHLO_EXT_EXPN, 1);
     return 0;
   default:
+    if (shake_hands(play)) {
+      return 1;
+    }
     REQUIRE(ehlo_server_shutdown(play->server, 250, NULL, ehlo_span_of("")) ==
             (play->forbidden ? EHLO_ERR_HOST : EHLO_ERR_CODE));
     return 0;
@@ -825,7 +965,7 @@ static int help(struct play *play)
   while (answer_one(play, 0)) {
     moved = 1;
   }
-  moved |= resume(play);
+  moved |= resume(play) | shake_hands(play);
   unsigned before = play->events;
   moved |= feed(play, 0) > 0;
   return moved || play->events != before || waiting_output(play) > 0;
@@ -864,6 +1004,9 @@ static void run(struct play *play)
 {
   const struct script *script = play->script;
   size_t idle = 0;
+  if (script->under_tls) {
+    REQUIRE(ehlo_server_tls_done(play->server, NULL) == EHLO_OK);
+  }
   REQUIRE(ehlo_server_start(play->server) == host_error(play));
   for (size_t i = 0; !is_over(play); i++) {
     int by_step = script->input.step_count > 0 && !play->reference;
@@ -1075,6 +1218,17 @@ static void check_same(const struct play *by_step, const struct play *reference)
   }
 }
 
+/* Octets behind BDAT are content, refused or not, on offer or not. */
+static int says_bdat(const struct script *script)
+{
+  for (size_t i = 0; i + 4 <= script->input.peer_size; i++) {
+    if (ehlo_span_equal_nocase((ehlo_span){script->input.peer + i, 4}, ehlo_span_of("BDAT"))) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   struct script script;
@@ -1093,7 +1247,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   start_play(&by_step, &script, 0);
   if (!script.timed) {
     start_play(&reference, &script, 1);
-    check_framing(&reference);
+    if (!says_bdat(&script)) {
+      check_framing(&reference);
+    }
     check_same(&by_step, &reference);
     end_play(&reference);
   }

@@ -239,7 +239,7 @@ typedef union ehlo_client_event_union {
 typedef struct ehlo_client_event {
   uint32_t type; /* EHLO_CLIENT_EVENT_ */
   uint64_t tag;  /* LINE, REPLY, CHALLENGE: of the command that is answered (for MESSAGE that of DATA, or of the BURL
-                    that ended the message, for RESULT that of  RCPT); HELLO: of the hello; CONTENT: of DATA; END: of
+                    that ended the message, for RESULT that of RCPT); HELLO: of the hello; CONTENT: of DATA; END: of
                     MAIL; else 0 */
   ehlo_client_event_union as;
 } ehlo_client_event;
@@ -312,9 +312,9 @@ EHLO_API uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch
  *
  *   EHLO_OK             the command is in the output
  *   EHLO_ERR_ARGUMENT   client is NULL, or a parameter is out of its range
- *   EHLO_ERR_STATE      not now: see the command; never while a hello, STARTTLS, AUTH, QUIT, TURN, ATRN or
- *                       XCLIENT waits for its reply (but see ehlo_client_auth), nor from DATA to the end of the content,
- *                       nor after the session is over
+ *   EHLO_ERR_STATE      not now: see the command; never while a hello, STARTTLS, AUTH (but see there), QUIT, TURN,
+ *                       ATRN or XCLIENT waits for its reply, nor from DATA to the end of the content, nor after the
+ *                       session is over
  *   EHLO_ERR_SPACE      the output or max_commands is full: send, feed, and call again
  *   EHLO_ERR_SYNTAX     what was given is not of the grammar: CR, LF, NUL and all that could begin another command
  *                       are among it, and so are spaces around an argument

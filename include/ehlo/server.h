@@ -106,7 +106,9 @@ typedef struct ehlo_server_config {
   uint32_t protocol;  /* EHLO_PROTOCOL_ */
 
   /* Which extensions and optional verbs are offered: 1 at [EHLO_EXT_...]. By default PIPELINING, SIZE, 8BITMIME,
-   * ENHANCEDSTATUSCODES, SMTPUTF8 and HELP. LMTP demands the first and the fourth, SMTPUTF8 demands 8BITMIME. */
+   * ENHANCEDSTATUSCODES, SMTPUTF8, HELP and CHUNKING. LMTP demands the first and the fourth, SMTPUTF8 and BURL demand
+   * 8BITMIME, BINARYMIME demands CHUNKING. STARTTLS, REQUIRETLS and AUTH are listed where TLS and `mechanisms` let
+   * them: offer them, and they show when they can be had. */
   uint8_t offer[EHLO_EXT_ROOM];
 
   /* Limits. Each default is above; 0 is legal only where it is said. */
@@ -121,8 +123,10 @@ typedef struct ehlo_server_config {
   uint32_t content_timeout;  /* seconds; 0: none */
   uint64_t max_message_size; /* octets of content after un-stuffing, what SIZE says; 0: no limit */
 
-  /* What extensions tell of themselves in the EHLO answer. */
-  uint32_t mechanisms;        /* AUTH: bits 1 << EHLO_SASL_ */
+  /* What extensions tell of themselves in the EHLO answer. Texts have at most 384 octets, `own_keywords` 3,072 and 100
+   * lines of at most 384. */
+  uint32_t mechanisms; /* AUTH: bits 1 << EHLO_SASL_; those that show a secret and the -PLUS are for TLS, EXTERNAL for
+                          TLS with a client that was verified */
   ehlo_span other_mechanisms; /* AUTH: the names of others, a space between; the host makes and reads all they say */
   uint32_t max_transactions;  /* MAILs of a session, refused ones too; then 452. LIMITS: MAILMAX. 0: no limit */
   uint32_t max_rcpt_domains;  /* LIMITS: RCPTDOMAINMAX. 0: none. The host's to hold: the library keeps no addresses */
@@ -179,8 +183,8 @@ EHLO_API int ehlo_server_config_init(ehlo_server_config *config, size_t struct_s
 /* What a server is for. */
 enum {
   EHLO_PRESET_MX = 0,         /* takes mail for its own domains from anybody: as ehlo_server_config_init */
-  EHLO_PRESET_SUBMISSION = 1, /* takes mail from its own users (RFC 6409): AUTH by PLAIN and LOGIN under TLS, STARTTLS, DSN;
-                                 nothing but a login before the login */
+  EHLO_PRESET_SUBMISSION = 1, /* takes mail from its own users (RFC 6409): AUTH by PLAIN and LOGIN under TLS, STARTTLS,
+                                 DSN; nothing but a login before the login */
   EHLO_PRESET_LMTP = 2        /* takes mail for its own mailboxes from a server beside it (RFC 2033) */
 };
 

@@ -23,7 +23,7 @@ static size_t drop(struct line *line, const unsigned char *data, size_t size)
 /* Appends what fits to the line; what does not is the fault of its being too long. */
 static void append(struct line *line, unsigned char *buffer, size_t limit, const unsigned char *data, size_t size)
 {
-  size_t room = limit - 2 - line->used;
+  size_t room = line->used < limit - 2 ? limit - 2 - line->used : 0; /* the limit may have come down meanwhile */
   if (size > room) {
     line->fault = LINE_TOO_LONG;
     size = room;

@@ -49,7 +49,7 @@ static inline int line_lies_whole(const struct line *line, size_t limit, const u
 
 /* Takes octets from data[0, size) up to the end of a line. `buffer` holds `limit` octets; limit counts CRLF and is at
  * least 3. Sets *taken to the octets used, *text to the line without its CRLF and *seen to the SEEN_ bits of it
- * (LINE_READY only).
+ * (LINE_READY only). From one call to the next the limit may change, within what `buffer` holds.
  *
  * The caller calls ehlo_line_done when it has dealt with a line, or a fault. Until then the same is told again: either
  * *taken counts it and nothing has changed (it lies whole in `data`; offer those octets again), or it is held and

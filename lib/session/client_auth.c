@@ -91,9 +91,8 @@ static int check_time(const ehlo_client *client)
   return client->authenticated || client->sasl != SASL_NONE || client->needs_reset ? EHLO_ERR_STATE : EHLO_OK;
 }
 
-/* Does all of it fit, the first message in the line of AUTH or not? */
-static int check_room(const ehlo_client *client, const struct draft *draft, const struct exchange *exchange,
-                      int in_line)
+/* Does all of it fit, the first message in the line of AUTH or in one of its own, which is longer by one octet? */
+static int check_room(const ehlo_client *client, const struct draft *draft, const struct exchange *exchange)
 {
   size_t needed = draft->writer.length + 2;
   for (unsigned i = 0; i < exchange->count; i++) {
@@ -103,7 +102,6 @@ static int check_room(const ehlo_client *client, const struct draft *draft, cons
     }
     needed += line;
   }
-  needed += in_line ? 2 : 0;
   return needed > client->output.size ? EHLO_ERR_TOO_LONG : needed > draft->writer.size ? EHLO_ERR_SPACE : EHLO_OK;
 }
 
@@ -157,7 +155,7 @@ static int start(ehlo_client *client, const struct exchange *exchange, int error
   size_t first = exchange->count > 0 ? base64_length(exchange->lengths[0]) : 0;
   int in_line = exchange->count > 0 && exchange->client_first &&
                 draft.writer.length + 3 + (first > 0 ? first : 1) <= COMMAND_LINE_MAX;
-  draft_fail(&draft, check_room(client, &draft, exchange, in_line));
+  draft_fail(&draft, check_room(client, &draft, exchange));
   if (draft.error == EHLO_OK && in_line) {
     write_initial(&draft, exchange);
   }

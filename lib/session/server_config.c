@@ -87,7 +87,8 @@ static int extensions_are_legal(const ehlo_server_config *config)
   char date[20];
   size_t length;
   if (offers(config, EHLO_EXT_FUTURERELEASE) &&
-      (!config->submission || !config_within(config->hold_max, 1, 999999999) || /* RFC 4865 3, 4.2 */
+      (!config->submission || config->protocol == EHLO_PROTOCOL_LMTP ||
+       !config_within(config->hold_max, 1, 999999999) || /* RFC 4865 3, 4.2 */
        ehlo_format_date_time(config->hold_max_time, date, sizeof date, &length) != EHLO_OK)) {
     return 0;
   }

@@ -351,6 +351,9 @@ static int code_is_legal(const ehlo_server *server, const struct slot *slot, int
   if (code == 421) {
     return 1;
   }
+  if (code == 521 && server->submission) {
+    return 0; /* RFC 6409 7 */
+  }
   if (code < 400 && slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT) {
     return 0; /* not before its end has been seen */
   }

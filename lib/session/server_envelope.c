@@ -86,6 +86,13 @@ static unsigned check_mail_parameter(const ehlo_server *server, uint32_t id, con
   }
 }
 
+/* Is the parameter, which is in the table, on offer for this verb? MTRK brings two of DSN's with it (RFC 3885 2). */
+static int is_offered(const ehlo_server *server, uint32_t id, uint32_t verb)
+{
+  int tracked = (id == EHLO_PARAMETER_ENVID || id == EHLO_PARAMETER_ORCPT) && server_offers(server, EHLO_EXT_MTRK);
+  return ehlo_parameters[id].verb == verb && (tracked || server_offers(server, ehlo_parameters[id].extension));
+}
+
 /* The reply to a parameter that is not on offer (RFC 5321 4.1.1.11; 504 for those of RFC 4141 4.2, 5.2). */
 static unsigned unknown_row(uint32_t id)
 {
@@ -123,8 +130,7 @@ static unsigned read_parameters(const ehlo_server *server, ehlo_span list, struc
       return REPLY_SYNTAX;
     }
     *culprit = parameter.raw;
-    const struct parameter_row *row = &ehlo_parameters[parameter.id];
-    if (parameter.id == EHLO_PARAMETER_UNKNOWN || row->verb != verb || !server_offers(server, row->extension)) {
+    if (parameter.id == EHLO_PARAMETER_UNKNOWN || !is_offered(server, parameter.id, verb)) {
       ehlo_span own = ehlo_server_text(server, into.mail != NULL ? TEXT_MAIL : TEXT_RCPT);
       if (!server->pass_parameters && !ehlo_list_has(own, parameter.keyword)) {
         return unknown_row(parameter.id);

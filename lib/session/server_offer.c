@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-/* The longest text of a config: with a keyword before it, it fits a line of a reply. */
-enum { TEXT_MAX = 400 };
+/* The longest text of a config: with a keyword before it, or all mechanisms that the library knows, it fits a line of a
+ * reply. */
+enum { TEXT_MAX = 384 };
 
 /* What Postfix knows: XCLIENT_README, XFORWARD_README. */
 static const char xclient_names[] = "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT";
@@ -140,6 +141,9 @@ static int are_own_lines(ehlo_span text)
 {
   ehlo_span line;
   unsigned count = 0;
+  if (text.len > 0 && text.ptr[text.len - 1] == '\n') {
+    return 0;
+  }
   while (next_line(&text, &line)) {
     if (!is_own_line(line) || ++count > OWN_KEYWORDS_MAX) {
       return 0;
@@ -167,13 +171,22 @@ int ehlo_config_texts_are_legal(const ehlo_server_config *config)
 
 /* ---- which, and when ---- */
 
+/* Can the mechanism be used as things are? */
+static int is_usable(const ehlo_server *server, uint32_t mechanism)
+{
+  switch (mechanism) {
+  case EHLO_SASL_EXTERNAL: return server->tls_verified; /* nobody else says who the client is (RFC 4422 A) */
+  case EHLO_SASL_SCRAM_SHA_1_PLUS:
+  case EHLO_SASL_SCRAM_SHA_256_PLUS: return server->tls; /* there is no other channel to bind to (RFC 5802 6) */
+  default: return !ehlo_sasl_in_clear(mechanism) || server->tls || server->allow_plaintext_auth;
+  }
+}
+
 uint32_t ehlo_server_mechanisms(const ehlo_server *server)
 {
   uint32_t set = server->mechanisms;
   for (uint32_t mechanism = 0; mechanism < EHLO_SASL_COUNT; mechanism++) {
-    if (ehlo_sasl_in_clear(mechanism) && !server->tls && !server->allow_plaintext_auth) {
-      set &= ~(1U << mechanism);
-    }
+    set &= is_usable(server, mechanism) ? UINT32_MAX : ~(1U << mechanism);
   }
   return set;
 }
@@ -222,12 +235,14 @@ static void write_mechanisms(const ehlo_server *server, struct writer *writer)
   }
 }
 
+/* Limits have 1 to 6 digits (RFC 9422 4): of more the most that can be said is told, for one limit at least there must
+ * be, and that of recipients always is (RFC 9422 3). */
 static void write_limit(struct writer *writer, const char *name, uint32_t limit)
 {
-  if (limit > 0 && limit <= 999999) { /* limits have 1 to 6 digits (RFC 9422 4) */
+  if (limit > 0) {
     write_octet(writer, ' ');
     write_string(writer, name);
-    write_number(writer, limit, 1);
+    write_number(writer, limit <= 999999 ? limit : 999999, 1);
   }
 }
 

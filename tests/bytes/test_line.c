@@ -176,12 +176,33 @@ static void test_endless_line(void **state)
   assert_int_equal(taken, 2);
 }
 
+/* The limit comes down while a line is on its way: what is there stays, nothing is written behind the buffer. */
+static void test_limit_that_comes_down(void **state)
+{
+  (void)state;
+  static const char octets[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ\r\nNOOP\r\n";
+  struct line line = {0};
+  unsigned char *to = (unsigned char *)guard_room(0, 16);
+  ehlo_span text;
+  unsigned seen;
+  size_t taken;
+  const unsigned char *data = (const unsigned char *)octets;
+  assert_int_equal(ehlo_line_take(&line, to, 16, data, 10, &taken, &text, &seen), LINE_MORE);
+  assert_int_equal(ehlo_line_take(&line, to, 8, data + 10, sizeof octets - 11, &taken, &text, &seen), LINE_TOO_LONG);
+  assert_int_equal(taken, 18);
+  assert_memory_equal(text.ptr, "ABCDEFGHIJ", 10);
+  ehlo_line_done(&line);
+  assert_int_equal(ehlo_line_take(&line, to, 8, data + 28, 6, &taken, &text, &seen), LINE_READY);
+  assert_int_equal(text.len, 4);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lines),
       cmocka_unit_test(test_whole_line_is_not_copied),
       cmocka_unit_test(test_endless_line),
+      cmocka_unit_test(test_limit_that_comes_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

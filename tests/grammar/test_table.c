@@ -174,7 +174,7 @@ static void extensions_are_as_the_rfcs_say(void **state)
       {"P-DSN-01", EHLO_EXT_DSN, "DSN", 0, 107 + sizeof " RET=HDRS" - 1, 530},
       {"RFC 3207 4", EHLO_EXT_STARTTLS, "STARTTLS", 0, 0, 0},
       {"P-AUTH-29", EHLO_EXT_AUTH, "AUTH", 0, 500, 0},
-      {"P-CHNK-01", EHLO_EXT_CHUNKING, "CHUNKING", 0, 0, 0},
+      {"P-CHNK-01", EHLO_EXT_CHUNKING, "CHUNKING", 1, 0, 0},
       {"P-CHNK-14", EHLO_EXT_BINARYMIME, "BINARYMIME", 0, sizeof " BODY=BINARYMIME" - 1, 0},
       {"P-DLBY-01", EHLO_EXT_DELIVERBY, "DELIVERBY", 0, 17, 0},
       {"P-FREL-01", EHLO_EXT_FUTURERELEASE, "FUTURERELEASE", 0, 34, 0},

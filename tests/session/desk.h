@@ -14,9 +14,11 @@
 #define GREETING   "220 mail.example.org ESMTP\r\n"
 #define PIPELINING "250-mail.example.org\r\n250-SIZE 1000000\r\n250 PIPELINING\r\n"
 #define LOCKSTEP   "250-mail.example.org\r\n250 SIZE 1000000\r\n"
-#define ALL_OFFERED                                                                                         \
-  "250-mail.example.org\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-SEND\r\n" \
-  "250-SOML\r\n250-SAML\r\n250-TURN\r\n250-EXPN\r\n250-VRFY\r\n250-HELP\r\n250 ENHANCEDSTATUSCODES\r\n"
+#define ALL_OFFERED                                                                                            \
+  "250-mail.example.org\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-SEND\r\n"    \
+  "250-SOML\r\n250-SAML\r\n250-TURN\r\n250-EXPN\r\n250-VRFY\r\n250-HELP\r\n250-STARTTLS\r\n250-AUTH EXTERNAL " \
+  "X-OWN\r\n"                                                                                                  \
+  "250-ETRN\r\n250-ATRN\r\n250-BURL\r\n250-XCLIENT NAME\r\n250-XFORWARD NAME\r\n250 ENHANCEDSTATUSCODES\r\n"
 
 #define MAIL_LINE "MAIL FROM:<alice@example.com>\r\n"
 #define RCPT_LINE "RCPT TO:<bob@example.org>\r\n"

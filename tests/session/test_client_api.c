@@ -270,6 +270,8 @@ enum {
   TURN_OUT,
   TURNED,
   GREETING_REFUSED,
+  AUTH_OUT,
+  CHALLENGED,
   OVER,
   STATES
 };
@@ -312,17 +314,25 @@ static void bring_to(struct desk *desk, unsigned state)
       desk_answer(desk, "250 ok\r\n");
     }
     break;
+  case AUTH_OUT:
+  case CHALLENGED:
+    assert_int_equal(ehlo_client_auth_begin(desk->client, ehlo_span_of("X-OWN"), NULL, 7), EHLO_OK);
+    if (state == CHALLENGED) {
+      desk_answer(desk, "334 \r\n");
+    }
+    break;
   case OVER: assert_int_equal(ehlo_client_eof(desk->client), EHLO_OK); break;
   default: break;
   }
   desk_send_all(desk);
 }
 
-enum { CALLS = 22 };
+enum { CALLS = 32 };
 
 static int make_call(struct desk *desk, unsigned call)
 {
   ehlo_client *client = desk->client;
+  static const ehlo_credentials external = {.struct_size = sizeof external, .mechanism = EHLO_SASL_EXTERNAL};
   ehlo_span path = ehlo_span_of("a@b");
   ehlo_span spans[8];
   size_t taken;
@@ -349,27 +359,39 @@ static int make_call(struct desk *desk, unsigned call)
   case 18: return ehlo_client_body_gather(client, "x", 1, &taken, spans, 8, &count);
   case 19: return ehlo_client_body_end(client);
   case 20: return ehlo_client_body_abort(client);
-  default: return ehlo_client_eof(client);
+  case 21: return ehlo_client_eof(client);
+  case 22: return ehlo_client_starttls(client, 0);
+  case 23: return ehlo_client_auth(client, &external, 0);
+  case 24: return ehlo_client_auth_begin(client, ehlo_span_of("X-OWN"), NULL, 0);
+  case 25: return ehlo_client_auth_respond(client, path);
+  case 26: return ehlo_client_auth_cancel(client);
+  case 27: return ehlo_client_etrn(client, ehlo_span_of("example.com"), 0);
+  case 28: return ehlo_client_atrn(client, ehlo_span_of(""), 0);
+  case 29: return ehlo_client_burl(client, ehlo_span_of("imap://x/y"), 1, 0);
+  case 30: return ehlo_client_xclient(client, ehlo_span_of("NAME=x"), 0);
+  default: return ehlo_client_xforward(client, ehlo_span_of("NAME=x"), 0);
   }
 }
 
 /* For each state a letter for each call, in the order above: "." it can be made, "S" EHLO_ERR_STATE, "R"
- * EHLO_ERR_REFUSED, "8" EHLO_ERR_SMTPUTF8, "?" it can or EHLO_ERR_STATE. */
+ * EHLO_ERR_REFUSED, "8" EHLO_ERR_SMTPUTF8, "N" EHLO_ERR_NOT_OFFERED, "?" it can or EHLO_ERR_STATE. */
 static const char *const may_be_called[STATES] = {
-    [NEW] = "..SSSSSS..8....S.SSSS.",
-    [HELLO_OUT] = "SSSSSSSSSSSSSSSSSSSSS.",
-    [IDLE] = "......SS.........SSSS.",
-    [IN_MAIL] = "..SSSS.S.......S.SSSS.",
-    [IN_RCPT] = "..SSSS.........S.SSSS.",
-    [MAIL_REFUSED] = "..SSSSRR.......S.SSSS.",
-    [DATA_OUT] = "SSSSSSSSSSSSSSSSSSSS..",
-    [CONTENT] = "SSSSSSSSSSSSSSSSS.....",
-    [VERDICT_OUT] = "......SS.......?.SSSS.",
-    [QUIT_OUT] = "SSSSSSSSSSSSSSSSSSSSS.",
-    [TURN_OUT] = "SSSSSSSSSSSSSSSSSSSSS.",
-    [TURNED] = "SSSSSSSSSSSSSSSSSSSSS.",
-    [GREETING_REFUSED] = "SSSSSSSSSSSSSS.SSSSSS.",
-    [OVER] = "SSSSSSSSSSSSSSSSSSSSS.",
+    [NEW] = "..SSSSSS..8....S.SSSS.SSSSSSSSNS",
+    [HELLO_OUT] = "SSSSSSSSSSSSSSSSSSSSS.SSSSSSSSSS",
+    [IDLE] = "......SS.........SSSS....SS..S..",
+    [IN_MAIL] = "..SSSS.S.......S.SSSS.SSSSSSSSSS",
+    [IN_RCPT] = "..SSSS.........S.SSSS.SSSSSSS.SS",
+    [MAIL_REFUSED] = "..SSSSRR.......S.SSSS.SSSSSSSRSS",
+    [DATA_OUT] = "SSSSSSSSSSSSSSSSSSSS..SSSSSSSSSS",
+    [CONTENT] = "SSSSSSSSSSSSSSSSS.....SSSSSSSSSS",
+    [VERDICT_OUT] = "......SS.......?.SSSS.???SS??S??",
+    [QUIT_OUT] = "SSSSSSSSSSSSSSSSSSSSS.SSSSSSSSSS",
+    [TURN_OUT] = "SSSSSSSSSSSSSSSSSSSSS.SSSSSSSSSS",
+    [TURNED] = "SSSSSSSSSSSSSSSSSSSSS.SSSSSSSSSS",
+    [GREETING_REFUSED] = "SSSSSSSSSSSSSS.SSSSSS.SSSSSSSSSS",
+    [AUTH_OUT] = "SSSSSSSSSSSSSSSSSSSSS.SSSSSSSSSS",
+    [CHALLENGED] = "SSSSSSSSSSSSSSSSSSSSS.SSS..SSSSS",
+    [OVER] = "SSSSSSSSSSSSSSSSSSSSS.SSSSSSSSSS",
 };
 
 static void every_call_in_every_state(void **state)
@@ -388,6 +410,7 @@ static void every_call_in_every_state(void **state)
       int expected = letter == 'S'   ? EHLO_ERR_STATE
                      : letter == 'R' ? EHLO_ERR_REFUSED
                      : letter == '8' ? EHLO_ERR_SMTPUTF8
+                     : letter == 'N' ? EHLO_ERR_NOT_OFFERED
                                      : EHLO_OK;
       if (result != expected && (letter != '?' || result != EHLO_ERR_STATE)) {
         fail_msg("state %u, call %u: %s, not %s", at, call, ehlo_strerror(result), ehlo_strerror(expected));

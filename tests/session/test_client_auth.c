@@ -77,6 +77,19 @@ static void secrets_are_wiped_as_they_leave(void **state)
   }
 }
 
+/* Also what of it has left while the rest waits. */
+static void half_of_a_secret_is_wiped(void **state)
+{
+  (void)state;
+  struct desk desk;
+  open_auth(&desk);
+  assert_int_equal(login(&desk, EHLO_SASL_PLAIN, 2), EHLO_OK);
+  ehlo_client_sent(desk.client, strlen("AUTH PLAIN AHRpbQB0YW5zdG"));
+  assert_false(is_in_block(&desk, "AHRpbQB0"));
+  assert_true(is_in_block(&desk, "dGFhZi10YW5zdGFhZg=="));
+  desk_close(&desk);
+}
+
 /* Whatever ends the exchange before the secret was asked for. */
 static void secrets_are_wiped_when_they_are_not_wanted(void **state)
 {
@@ -376,6 +389,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(secrets_are_wiped_as_they_leave),
+      cmocka_unit_test(half_of_a_secret_is_wiped),
       cmocka_unit_test(secrets_are_wiped_when_they_are_not_wanted),
       cmocka_unit_test(secrets_do_not_stay_behind_a_call_that_fails),
       cmocka_unit_test(the_longest_secret_arrives_as_it_is),

@@ -73,7 +73,8 @@ static void config_has_the_defaults_of_the_header(void **state)
   assert_true(config.max_message_size == 0);
   for (uint32_t e = 0; e < EHLO_EXT_ROOM; e++) {
     int on = e == EHLO_EXT_PIPELINING || e == EHLO_EXT_SIZE || e == EHLO_EXT_8BITMIME ||
-             e == EHLO_EXT_ENHANCEDSTATUSCODES || e == EHLO_EXT_SMTPUTF8 || e == EHLO_EXT_HELP;
+             e == EHLO_EXT_ENHANCEDSTATUSCODES || e == EHLO_EXT_SMTPUTF8 || e == EHLO_EXT_HELP ||
+             e == EHLO_EXT_CHUNKING;
     assert_int_equal(config.offer[e], on);
   }
   assert_int_equal(config.expn_252 | config.pass_parameters | config.allow_bare_newline |

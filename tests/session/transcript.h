@@ -2,6 +2,7 @@
  *
  * transcript_read.c    text to sections, each one session
  * transcript_host.c    the host of a replay: it keeps to the documented loop, answers as written, and watches the laws
+ * transcript_parameters.c  the values of MAIL and RCPT, in words
  * transcript.c         every way to replay a section, each held to the log of the first
  * transcript_shared.c  what the transcripts of the client use too
  *
@@ -45,6 +46,7 @@ enum {
   ACTION_SHUTDOWN,
   ACTION_TIMED_OUT,
   ACTION_OFFER,
+  ACTION_TLS_DONE,
   ACTION_SENT
 };
 
@@ -66,6 +68,9 @@ struct item {
   int has_content;
 };
 
+/* The texts that a config points to, its host name among them. */
+enum { CONFIG_TEXTS = 11 };
+
 struct section {
   char *file; /* shared by the sections of a file */
   char *title;
@@ -75,7 +80,9 @@ struct section {
   int drain_as_written; /* "drain: as written" */
   int has_max_pending;
   int has_output_size;
+  int under_tls; /* from before the greeting on */
   ehlo_server_config config;
+  struct text texts[CONFIG_TEXTS]; /* of the config */
   struct text given; /* octets that bring the session to where the section begins, a CRLF behind each command */
   struct item *items;
   size_t count;
@@ -90,6 +97,9 @@ struct transcript {
 /* Reads a file. 0, or -1 with a message on stderr. */
 int transcript_read(struct transcript *transcript, const char *path);
 void transcript_free(struct transcript *transcript);
+
+/* The text of a config with this number, below CONFIG_TEXTS. */
+ehlo_span *config_text(ehlo_server_config *config, size_t number);
 
 /* ---- one replay -----------------------------------------------------------------------------------------------------
  */
@@ -125,6 +135,10 @@ enum { CUT_NONE = -1, CUT_EVERYWHERE = -2 };
  * what the transcript expects did not happen. */
 int transcript_replay(const struct section *section, const struct way *way, long first, long second, int check,
                       struct text *log, struct text *trouble);
+
+/* The values of the parameters of MAIL and RCPT, a space before each: what is said, and nothing else. */
+void print_mail_parameters(struct text *out, const ehlo_mail_parameters *parameters);
+void print_rcpt_parameters(struct text *out, const ehlo_rcpt_parameters *parameters);
 
 /* ---- all replays ----------------------------------------------------------------------------------------------------
  */

@@ -91,6 +91,7 @@ struct run {
   struct reply *told; /* REPLY events, and the first of them that is still to be seen on the wire */
   size_t told_count;
   size_t told_seen;
+  struct text lent;   /* what the config points to */
   struct text output; /* a copy of what ehlo_server_output gave last */
   const char *output_at;
 
@@ -426,7 +427,8 @@ static struct answer decide(struct run *run, uint32_t event)
   case EHLO_EVENT_RCPT:
   case EHLO_EVENT_DATA:
   case EHLO_EVENT_MESSAGE:
-  case EHLO_EVENT_RESULT: usual.kind = ANSWER_ACCEPT; break;
+  case EHLO_EVENT_RESULT:
+  case EHLO_EVENT_STARTTLS: usual.kind = ANSWER_ACCEPT; break;
   default: break;
   }
   return usual;
@@ -514,12 +516,8 @@ static void print_path(struct text *out, const ehlo_path *path)
 
 static void print_event(struct run *run, const ehlo_event *event)
 {
-  static const char *const bodies[] = {"none", "7BIT", "8BITMIME"};
-  static const char *const names[] = {"?",    "CONNECT", "COMMAND", "HELLO",     "MAIL",  "RCPT", "DATA",
-                                      "BODY", "MESSAGE", "RESULT",  "END",       "VRFY",  "EXPN", "HELP",
-                                      "TURN", "UNKNOWN", "REPLY",   "VIOLATION", "CANCEL"};
   struct text *out = &run->events;
-  text_print(out, "%s", name_in(names, 19, event->type));
+  text_print(out, "%s", ehlo_event_name(event->type));
   switch (event->type) {
   case EHLO_EVENT_COMMAND:
     text_print(out, " %s", verb_name(event->as.command.verb));
@@ -533,17 +531,12 @@ static void print_event(struct run *run, const ehlo_event *event)
   case EHLO_EVENT_MAIL:
     text_print(out, " %s", verb_name(event->as.mail.verb));
     print_path(out, &event->as.mail.path);
-    if (event->as.mail.parameters.has_size) {
-      text_print(out, " size=%llu", (unsigned long long)event->as.mail.parameters.size);
-    }
-    if (event->as.mail.parameters.body != EHLO_BODY_NONE) {
-      text_print(out, " body=%s", name_in(bodies, 3, event->as.mail.parameters.body));
-    }
-    text_print(out, "%s", event->as.mail.parameters.smtputf8 ? " smtputf8" : "");
+    print_mail_parameters(out, &event->as.mail.parameters);
     print_span(out, "parameters=", event->as.mail.raw);
     break;
   case EHLO_EVENT_RCPT:
     print_path(out, &event->as.rcpt.path);
+    print_rcpt_parameters(out, &event->as.rcpt.parameters);
     print_span(out, "parameters=", event->as.rcpt.raw);
     break;
   case EHLO_EVENT_DATA: text_print(out, " recipients=%u", event->as.data.recipients); break;
@@ -666,6 +659,7 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
   case EHLO_EVENT_EXPN: belongs = EHLO_VERB_EXPN; break;
   case EHLO_EVENT_HELP: belongs = EHLO_VERB_HELP; break;
   case EHLO_EVENT_TURN: belongs = EHLO_VERB_TURN; break;
+  case EHLO_EVENT_STARTTLS: belongs = EHLO_VERB_STARTTLS; break;
   case EHLO_EVENT_UNKNOWN: LAW(run, run->command == EHLO_VERB_UNKNOWN, "UNKNOWN belongs to the COMMAND before"); break;
   case EHLO_EVENT_BODY: on_body(run, event); break;
   case EHLO_EVENT_MESSAGE:
@@ -847,6 +841,14 @@ static void forget_step(struct run *run)
   }
 }
 
+/* The handshake of TLS went well. */
+static void shake_hands(struct run *run)
+{
+  LAW(run, ehlo_server_tls(run->server) == 0, "TLS is there only once the handshake is done");
+  returned(run, ehlo_server_tls_done(run->server, NULL), "ehlo_server_tls_done");
+  LAW(run, ehlo_server_tls(run->server) == 1, "TLS is there once the handshake is done");
+}
+
 /* Brings the session to where the section begins. */
 static void play_given(struct run *run)
 {
@@ -865,6 +867,9 @@ static void play_given(struct run *run)
       pump(run, 1);
       if (run->step.len == 0 || run->step.ptr[0] > '3') {
         fail(run, "what was given is refused: %s", run->step.len == 0 ? "(no reply)" : run->step.ptr);
+      }
+      if ((ehlo_server_want(run->server) & EHLO_WANT_TLS) != 0) {
+        shake_hands(run);
       }
     }
     at += length;
@@ -936,6 +941,7 @@ static void act(struct run *run, const struct item *item)
   case ACTION_OFFER:
     returned(run, ehlo_server_offer(run->server, (uint32_t)item->number, item->on), "ehlo_server_offer");
     break;
+  case ACTION_TLS_DONE: shake_hands(run); break;
   default: break;
   }
 }
@@ -952,6 +958,7 @@ static void print_states(struct run *run, struct text *out)
     print_span(out, "", (ehlo_span){run->input.ptr + run->fed, run->input.len - run->fed});
     text_print(out, "\n");
   }
+  text_print(out, "%s%s", (want & EHLO_WANT_TLS) != 0 ? "tls\n" : "", ehlo_server_tls(server) ? "secure\n" : "");
   text_print(out, "errors %u\nrecipients %u\ntransactions %u\n", ehlo_server_errors(server),
              ehlo_server_recipients(server), ehlo_server_transactions(server));
   if (!run->body_refused && !body_is_stopped(run)) {
@@ -1031,6 +1038,26 @@ static void look(struct run *run, const struct item *item, struct text *log)
 
 /* ---- a replay ------------------------------------------------------------------------------- */
 
+/* What the config points to is lent until init, and then overwritten: the library copies what it needs. */
+static void lend(struct run *run, ehlo_server_config *config)
+{
+  size_t at = 0;
+  for (size_t i = 0; i < CONFIG_TEXTS; i++) {
+    ehlo_span *text = config_text(config, i);
+    text_add(&run->lent, text->ptr == NULL ? "" : text->ptr, text->len);
+  }
+  for (size_t i = 0; i < CONFIG_TEXTS; i++) {
+    ehlo_span *text = config_text(config, i);
+    text->ptr = text->len == 0 ? NULL : run->lent.ptr + at;
+    at += text->len;
+  }
+}
+
+static void take_back(struct run *run)
+{
+  memset(run->lent.ptr, POISON, run->lent.len);
+}
+
 static void begin(struct run *run)
 {
   if (input_arena == NULL) {
@@ -1041,6 +1068,7 @@ static void begin(struct run *run)
   ehlo_server_config config = run->section->config;
   config.max_pending = run->section->has_max_pending ? config.max_pending : run->way->max_pending;
   config.output_size = run->section->has_output_size ? config.output_size : run->way->output_size;
+  lend(run, &config);
   run->block_size = ehlo_server_size(&config);
   if (run->block_size == 0 || run->block_size > ARENA_SIZE - CANARY) {
     fail(run, "%s", "the config is illegal");
@@ -1052,6 +1080,10 @@ static void begin(struct run *run)
   int error = ehlo_server_init(&run->server, block, run->block_size, &config, handler, run);
   if (error != EHLO_OK) {
     fail(run, "ehlo_server_init: %s", ehlo_strerror(error));
+  }
+  take_back(run);
+  if (!run->failed && run->section->under_tls) {
+    shake_hands(run);
   }
 }
 
@@ -1108,7 +1140,8 @@ int transcript_replay(const struct section *section, const struct way *way, long
     text_add(trouble, run.events.ptr, run.events.len);
     text_add(trouble, run.replies.ptr, run.replies.len);
   }
-  struct text *texts[] = {&run.input, &run.wire, &run.step, &run.events, &run.replies, &run.content, &run.output};
+  struct text *texts[] = {&run.input,   &run.wire,    &run.step, &run.events,
+                          &run.replies, &run.content, &run.lent, &run.output};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     text_free(texts[i]);
   }

@@ -56,12 +56,9 @@ static struct item *same_item(struct reader *reader, int kind)
 
 static uint32_t event_named(const char *word, size_t length)
 {
-  static const char *const names[] = {"CONNECT", "COMMAND", "HELLO",   "MAIL",  "RCPT",     "DATA",
-                                      "BODY",    "MESSAGE", "RESULT",  "END",   "VRFY",     "EXPN",
-                                      "HELP",    "TURN",    "UNKNOWN", "REPLY", "VIOLATION"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (word_is(word, length, names[i])) {
-      return (uint32_t)i + 1;
+  for (uint32_t event = 1; ehlo_event_name(event)[0] != '?'; event++) {
+    if (word_is(word, length, ehlo_event_name(event))) {
+      return event;
     }
   }
   return 0;
@@ -174,8 +171,91 @@ static void read_host(struct reader *reader, const char *from)
     item->action = ACTION_LOST;
   } else if (word_is(word, length, "timed_out")) {
     item->action = ACTION_TIMED_OUT;
+  } else if (word_is(word, length, "tls_done")) {
+    item->action = ACTION_TLS_DONE;
   } else {
     complain(reader, "the host knows no such event or action");
+  }
+}
+
+ehlo_span *config_text(ehlo_server_config *config, size_t number)
+{
+  ehlo_span *const texts[CONFIG_TEXTS] = {&config->hostname,
+                                          &config->other_mechanisms,
+                                          &config->priority_policy,
+                                          &config->solicit,
+                                          &config->burl,
+                                          &config->xclient,
+                                          &config->xforward,
+                                          &config->own_keywords,
+                                          &config->own_verbs,
+                                          &config->own_mail_parameters,
+                                          &config->own_rcpt_parameters};
+  return texts[number];
+}
+
+/* Is it a text of the config? Reads it then, with its escapes. */
+static int read_config_text(struct reader *reader, const char *word, size_t length, const char *at)
+{
+  static const char *const names[CONFIG_TEXTS] = {"hostname",
+                                                  "other-mechanisms",
+                                                  "priority-policy",
+                                                  "solicit",
+                                                  "burl",
+                                                  "xclient",
+                                                  "xforward",
+                                                  "own-keywords",
+                                                  "own-verbs",
+                                                  "own-mail-parameters",
+                                                  "own-rcpt-parameters"};
+  for (size_t i = 0; i < CONFIG_TEXTS; i++) {
+    if (word_is(word, length, names[i])) {
+      struct text *text = &reader->section->texts[i];
+      text_clear(text);
+      add_octets(reader, text, at, strlen(at));
+      *config_text(&reader->section->config, i) = (ehlo_span){text->ptr, text->len};
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* "PLAIN+LOGIN", as bits. */
+static uint32_t read_mechanisms(struct reader *reader, const char *at)
+{
+  uint32_t set = 0;
+  while (*at != '\0') {
+    size_t length = strcspn(at, "+");
+    uint32_t mechanism = ehlo_sasl_find((ehlo_span){at, length});
+    if (mechanism == EHLO_SASL_OTHER) {
+      complain(reader, "no such mechanism");
+    }
+    set |= 1U << mechanism;
+    at += length + (at[length] == '+');
+  }
+  return set;
+}
+
+/* "DSN LIMITS", or "all". */
+static void read_offers(struct reader *reader, const char *at, uint8_t on)
+{
+  uint8_t *offer = reader->section->config.offer;
+  if (strcmp(at, "all") == 0) {
+    memset(offer, on, EHLO_EXT_COUNT);
+    return;
+  }
+  while (*at != '\0') {
+    const char *word;
+    size_t length = next_word(&at, &word);
+    uint32_t extension = 0;
+    while (extension < EHLO_EXT_COUNT && !word_is(word, length, ehlo_extension_keyword(extension))) {
+      extension++;
+    }
+    if (extension == EHLO_EXT_COUNT) {
+      complain(reader, "no such extension");
+      return;
+    }
+    offer[extension] = on;
   }
 }
 
@@ -197,11 +277,18 @@ static void read_setting(struct reader *reader, const char *from)
                  {"max-recipients", &config->max_recipients},
                  {"max-errors", &config->max_errors},
                  {"command-timeout", &config->command_timeout},
-                 {"content-timeout", &config->content_timeout}};
+                 {"content-timeout", &config->content_timeout},
+                 {"max-transactions", &config->max_transactions},
+                 {"max-rcpt-domains", &config->max_rcpt_domains},
+                 {"deliver-by-min", &config->deliver_by_min},
+                 {"hold-max", &config->hold_max}};
   const struct {
     const char *name;
     uint8_t *value;
-  } options[] = {{"expn-252", &config->expn_252},
+  } options[] = {{"submission", &config->submission},
+                 {"require-tls", &config->require_tls},
+                 {"allow-plaintext-auth", &config->allow_plaintext_auth},
+                 {"expn-252", &config->expn_252},
                  {"pass-parameters", &config->pass_parameters},
                  {"allow-bare-newline", &config->allow_bare_newline},
                  {"allow-space-after-colon", &config->allow_space_after_colon},
@@ -223,22 +310,26 @@ static void read_setting(struct reader *reader, const char *from)
       return;
     }
   }
+  if (read_config_text(reader, word, length, at)) {
+    return;
+  }
   if (word_is(word, length, "max-message-size")) {
     config->max_message_size = strtoull(at, NULL, 10);
+  } else if (word_is(word, length, "hold-max-time")) {
+    if (ehlo_parse_date_time(ehlo_span_of(at), &config->hold_max_time) != EHLO_OK) {
+      complain(reader, "not a date and time of RFC 3339");
+    }
+  } else if (word_is(word, length, "mechanisms")) {
+    config->mechanisms = read_mechanisms(reader, at);
+  } else if (word_is(word, length, "under-tls")) {
+    reader->section->under_tls = 1;
   } else if (word_is(word, length, "lmtp")) {
     config->protocol = EHLO_PROTOCOL_LMTP;
     reader->section->is_lmtp = 1;
-  } else if (word_is(word, length, "offer") || word_is(word, length, "withhold")) {
-    uint8_t on = word_is(word, length, "offer") ? 1 : 0;
-    uint32_t extension = 0;
-    while (extension < EHLO_EXT_COUNT && strcmp(at, ehlo_extension_keyword(extension)) != 0) {
-      extension++;
-    }
-    if (extension == EHLO_EXT_COUNT) {
-      complain(reader, "no such extension");
-      return;
-    }
-    config->offer[extension] = on;
+  } else if (word_is(word, length, "offer")) {
+    read_offers(reader, at, 1);
+  } else if (word_is(word, length, "withhold")) {
+    read_offers(reader, at, 0);
   } else {
     complain(reader, "no such setting");
   }
@@ -247,11 +338,10 @@ static void read_setting(struct reader *reader, const char *from)
 /* One member of "given: EHLO, MAIL, RCPT, DATA": a verb stands for its usual line, anything longer for itself. */
 static void read_given(struct reader *reader, const char *from)
 {
-  static const char *const usual[][2] = {{"EHLO", "EHLO client.example.com"},
-                                         {"HELO", "HELO client.example.com"},
-                                         {"LHLO", "LHLO client.example.com"},
-                                         {"MAIL", "MAIL FROM:<alice@example.com>"},
-                                         {"RCPT", "RCPT TO:<bob@example.org>"}};
+  static const char *const usual[][2] = {
+      {"EHLO", "EHLO client.example.com"},   {"HELO", "HELO client.example.com"},
+      {"LHLO", "LHLO client.example.com"},   {"MAIL", "MAIL FROM:<alice@example.com>"},
+      {"RCPT", "RCPT TO:<bob@example.org>"}, {"TLS", "STARTTLS"}};
   for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
     if (strcmp(from, usual[i][0]) == 0) {
       from = usual[i][1];
@@ -392,6 +482,9 @@ void transcript_free(struct transcript *transcript)
       text_free(&item->events);
       text_free(&item->states);
       text_free(&item->content);
+    }
+    for (size_t j = 0; j < CONFIG_TEXTS; j++) {
+      text_free(&section->texts[j]);
     }
     text_free(&section->given);
     free(section->items);
