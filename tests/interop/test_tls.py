@@ -396,11 +396,12 @@ class Client(unittest.TestCase):
 
     def test_tls_client_stripped(self):
         """TLS: where STARTTLS was taken out, or is refused, neither password nor mail goes out"""
-        for answer, offer, got in ((b'', b'', b'QUIT\r\n'), (b'454 not now\r\n', b'250-STARTTLS\r\n', b'STARTTLS\r\n'),
-                                   (b'', b'250-AUTH PLAIN\r\n', b'QUIT\r\n')):
-            with Impostor(answer, offer) as server:
-                status, said = client(server.port, CONTENTS['ordinary'], login=f'{USER}:{PASSWORD}')
-            self.assertEqual((status, server.got, server.under_tls), (1, got, b''), said)
+        offers = {b'': b'QUIT\r\n', b'250-AUTH PLAIN\r\n': b'QUIT\r\n', b'250-STARTTLS\r\n': b'STARTTLS\r\n'}
+        for offer, got in offers.items():
+            for login in f'{USER}:{PASSWORD}', '-':
+                with Impostor(b'454 not now\r\n', offer) as server:
+                    status, said = client(server.port, CONTENTS['ordinary'], login=login)
+                self.assertEqual((status, server.got, server.under_tls), (1, got, b''), said)
 
     def test_tls_client_trusts_nobody(self):
         """TLS: a certificate that nobody vouches for: no octet under TLS"""
