@@ -138,12 +138,36 @@ static uint8_t when_to_chunk(const char *text)
   return when;
 }
 
-/* Parameters are read by the grammar that they will be sent by; the octets stay, for values point there. */
+/* Octets that values point to are there until the end. */
+struct kept {
+  struct kept *next;
+  char octets[];
+};
+static struct kept *all_kept;
+
+static char *keep(size_t size)
+{
+  struct kept *kept = must_allocate(1, sizeof *kept + size);
+  kept->next = all_kept;
+  all_kept = kept;
+  return kept->octets;
+}
+
+static void forget_all(void)
+{
+  while (all_kept != NULL) {
+    struct kept *next = all_kept->next;
+    free(all_kept);
+    all_kept = next;
+  }
+}
+
+/* Parameters are read by the grammar that they will be sent by. */
 static ehlo_parameter parameter(const char *keyword, const char *value)
 {
   ehlo_parameter parsed;
   size_t size = strlen(keyword) + strlen(value) + 1;
-  char *text = must_allocate(size, 1);
+  char *text = keep(size);
   snprintf(text, size, "%s%s", keyword, value);
   ehlo_span rest = ehlo_span_of(text);
   if (ehlo_parameter_next(&rest, EHLO_PARSE_UTF8, &parsed) != 1 || rest.len > 0)
@@ -171,7 +195,7 @@ static const char *xtext(const char *text)
 {
   size_t length = 0;
   size_t size = 3 * strlen(text) + 1;
-  char *encoded = must_allocate(size, 1);
+  char *encoded = keep(size);
   ehlo_xtext_encode(ehlo_span_of(text), encoded, size, &length);
   return encoded;
 }
@@ -181,7 +205,7 @@ static const char *by_value(const char *text)
 {
   size_t size = strlen(text) + 3;
   size_t seconds = strcspn(text, ",");
-  char *value = must_allocate(size, 1);
+  char *value = keep(size);
   snprintf(value, size, "%.*s;%s", (int)seconds, text, text[seconds] == ',' ? text + seconds + 1 : "N");
   return value;
 }
@@ -198,7 +222,7 @@ static void set_orcpt(struct recipient *recipient)
   for (size_t i = 0; i < path.mailbox.len; i++)
     is_utf8 |= path.mailbox.ptr[i] & 0x80;
   size_t size = 6 * path.mailbox.len + 1;
-  char *encoded = must_allocate(size, 1);
+  char *encoded = keep(size);
   if (!is_utf8)
     ehlo_xtext_encode(path.mailbox, encoded, size, &length);
   for (size_t i = 0; is_utf8 && i < path.mailbox.len; i++) {
@@ -326,5 +350,6 @@ int main(int argc, char **argv)
   int status = send_all(&envelope, messages, count);
   free(messages);
   free(envelope.recipients);
+  forget_all();
   return status;
 }

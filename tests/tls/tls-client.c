@@ -176,12 +176,11 @@ int main(int argc, char **argv)
   void *memory = malloc(size);
   if (memory == NULL || ehlo_client_init(&client, memory, size, &config, on_event, &host) != EHLO_OK)
     die("ehlo_client_init");
-  if (!host.starttls) {
-    if (!connection_begin_tls(&connection, context, 1))
-      return 1;
-    ehlo_client_tls_done(client);
+  if (host.starttls || connection_begin_tls(&connection, context, 1)) {
+    if (!host.starttls)
+      ehlo_client_tls_done(client);
+    converse(client, &connection, context, message);
   }
-  converse(client, &connection, context, message);
   connection_close(&connection);
   SSL_CTX_free(context);
   fclose(message);

@@ -112,12 +112,12 @@ int main(int argc, char **argv)
   void *memory = malloc(size);
   if (memory == NULL || ehlo_server_init(&server, memory, size, &config, on_event, &host) != EHLO_OK)
     die("ehlo_server_init");
-  if (strcmp(argv[5], "implicit") == 0) {
-    if (!connection_begin_tls(&connection, context, 0))
-      return 0;
-    ehlo_server_tls_done(server, NULL);
+  int implicit = strcmp(argv[5], "implicit") == 0;
+  if (!implicit || connection_begin_tls(&connection, context, 0)) {
+    if (implicit)
+      ehlo_server_tls_done(server, NULL);
+    serve(server, &connection, context);
   }
-  serve(server, &connection, context);
   connection_close(&connection);
   free(memory);
   SSL_CTX_free(context);
