@@ -232,6 +232,11 @@ static int call_turn(struct loop *loop)
   if (result == EHLO_ERR_SPACE) {
     return 0;
   }
+  if (result == EHLO_ERR_NOT_OFFERED) {
+    loop->turn_at = SIZE_MAX;
+    go_on(loop);
+    return 1;
+  }
   REQUIRE(result == EHLO_OK);
   loop->stage = WAIT;
   return 1;
@@ -452,6 +457,11 @@ static void on_client_reply(struct loop *loop, const ehlo_client_event *event)
     sent->rcpt[ordinal] = reply->code;
     break;
   case EHLO_VERB_DATA: sent->data = reply->code; break;
+  case EHLO_VERB_BDAT:
+    if (sent->chunk / 100 <= 2) {
+      sent->chunk = reply->code;
+    }
+    break;
   case EHLO_VERB_MESSAGE:
     REQUIRE(loop->client_config.protocol == EHLO_PROTOCOL_SMTP);
     sent->message = reply->code;
@@ -640,6 +650,7 @@ static void on_server_reply(const ehlo_event_reply *reply, struct loop_got *got)
     got->rcpt[got->rcpt_replies++] = reply->code;
     break;
   case EHLO_VERB_DATA: got->data = reply->code; break;
+  case EHLO_VERB_BURL: /* that was out of order */
   case EHLO_VERB_MESSAGE: got->message = reply->code; break;
   case EHLO_VERB_RESULT:
     REQUIRE(reply->ordinal == got->results && got->results < LOOP_RECIPIENTS);
@@ -1160,7 +1171,9 @@ static void check_reason(const struct loop *loop, const struct loop_sent *sent, 
   case EHLO_END_MIXED: REQUIRE(lmtp && sent->whole && sent->end.recipients > 1 && got->ends == 1); break;
   case EHLO_END_REFUSED:
     REQUIRE(code >= 400 && code != 421);
-    REQUIRE(code == sent->mail || code == sent->data || (lmtp ? sent->whole != 0 : code == sent->message));
+    REQUIRE(code == sent->mail || code == sent->data || code == sent->chunk ||
+            (lmtp ? sent->whole != 0 : code == sent->message) ||
+            (code == 554 && (sent->burl || by_chunks(loop)) && sent->end.recipients == 0));
     break;
   case EHLO_END_SHUTDOWN: REQUIRE(code == 421); break;
   case EHLO_END_RESET:

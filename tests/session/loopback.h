@@ -92,6 +92,7 @@ struct loop_sent {
   uint32_t mail;    /* codes of the replies; 0: none came */
   uint32_t rcpt[LOOP_RECIPIENTS];
   uint32_t data;
+  uint32_t chunk; /* of the last BDAT but LAST, or the first that was refused */
   uint32_t message;
   uint32_t result[LOOP_RECIPIENTS]; /* by the recipient's ordinal at the client */
   uint32_t ends;                    /* how many END events */
