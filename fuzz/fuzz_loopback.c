@@ -4,6 +4,10 @@
  * how the octets are cut, and what breaks. In order: eight octets of config (read_script), the steps, the verdicts and
  * other choices, of which each message takes what it needs, and the content, of which each takes its part.
  *
+ * A bit in the config makes it wide: then every extension is on or off at either end, MAIL and RCPT have parameters of
+ * all kinds, content may go by BDAT or BURL, and between the messages stand STARTTLS, AUTH by each mechanism, ETRN,
+ * ATRN, XCLIENT, XFORWARD.
+ *
  * tests/session/loopback.c plays it and holds the two to each other. A connection on which nothing breaks is played
  * once more, whole and at once: the same recipients are to be served.
  */
@@ -25,6 +29,12 @@ struct script {
   ehlo_server_config server;
   struct loop_message messages[MAX_MESSAGES];
   ehlo_mail_parameters options[MAX_MESSAGES];
+  ehlo_rcpt_parameters rcpt_options[MAX_MESSAGES][LOOP_RECIPIENTS];
+  struct loop_service services[LOOP_SERVICES];
+  ehlo_credentials credentials[LOOP_SERVICES];
+  size_t service_count;
+  char words[4096]; /* what the spans of parameters and credentials show */
+  size_t word_at;
   size_t count;
   uint8_t eager, patient, outside, keep;
   uint8_t breaks; /* something may break */
@@ -96,6 +106,206 @@ static void read_message(struct script *script, size_t number)
   options->has_size = piece >> 6 & 1;
   options->body = piece >> 7 ? EHLO_BODY_8BITMIME : EHLO_BODY_NONE;
   message->options = piece >> 6 != 0 ? options : NULL;
+}
+
+/* ---- all that extensions let be said ---- */
+
+static uint32_t number(struct script *script, uint32_t least, uint32_t most)
+{
+  static const uint32_t some[] = {0, 1, 9, 10, 299, 86400, 999999998, UINT32_MAX};
+  uint32_t value = least + (uint32_t)(some[choose(script) & 7] % ((uint64_t)most - least + 1));
+  return value == least && (choose(script) & 1) ? most : value;
+}
+
+/* A few letters of the alphabet, each by one choice. */
+static ehlo_span word(struct script *script, const char *prefix, const char *alphabet, size_t least, size_t most,
+                      const char *suffix)
+{
+  size_t letters = strlen(alphabet);
+  size_t size = least + choose(script) % (most - least + 1);
+  size_t start = script->word_at;
+  if (sizeof script->words - start < size + strlen(prefix) + strlen(suffix)) {
+    not_so(__FILE__, __LINE__, "words have room");
+  }
+  memcpy(script->words + script->word_at, prefix, strlen(prefix));
+  script->word_at += strlen(prefix);
+  for (size_t i = 0; i < size; i++) {
+    script->words[script->word_at++] = alphabet[choose(script) % letters];
+  }
+  memcpy(script->words + script->word_at, suffix, strlen(suffix));
+  script->word_at += strlen(suffix);
+  return (ehlo_span){script->words + start, script->word_at - start};
+}
+
+static const char xtext[] = "abcxyzABC019-_.!#$%&'*/?^`{|}~@<>";
+
+static void fill_mail(struct script *script, ehlo_mail_parameters *options)
+{
+  unsigned which = choose(script) | choose(script) << 8;
+  options->body = choose(script) & 3;
+  options->smtputf8 = which & 1;
+  options->ret = which & 2 ? 1 + (choose(script) & 1) : EHLO_RET_NONE;
+  if (which & 4) {
+    options->envid = word(script, "", xtext, 1, 20, "");
+  }
+  if (which & 8) {
+    options->auth = choose(script) & 1 ? ehlo_span_of("<>") : word(script, "", "abc012", 1, 9, "@example.com");
+  }
+  options->requiretls = which >> 4 & 1;
+  options->has_priority = which >> 5 & 1;
+  options->priority = options->has_priority ? (int32_t)(choose(script) % 19) - 9 : 0;
+  if (which & 64) {
+    options->by_mode = 1 + (choose(script) & 1);
+    options->by_trace = choose(script) & 1;
+    options->by_time = (int32_t)number(script, 1, 999999999);
+    if (options->by_mode == EHLO_BY_NOTIFY && (choose(script) & 1)) {
+      options->by_time = -options->by_time;
+    }
+  } else if (which & 128) {
+    options->hold_for = number(script, 1, 999999999);
+  } else if (which & 256) {
+    options->has_hold_until = 1;
+    options->hold_until = (int64_t)number(script, 0, UINT32_MAX) + (which & 1 ? 0 : 20000000000);
+  }
+  if (which & 512) {
+    options->solicit = word(script, "net.example:", "ABCxyz012", 1, 9, "");
+  }
+  if ((which & 1024) && options->envid.len > 0) {
+    options->mtrk = word(script, "", "abcdABCD0189+/", 4, 4, "");
+    options->has_mtrk_timeout = choose(script) & 1;
+    options->mtrk_timeout = options->has_mtrk_timeout ? number(script, 0, 999999999) : 0;
+  }
+  if (which & 2048) {
+    options->submitter = word(script, "", "abc012", 1, 9, "@example.com");
+  }
+  options->conperm = which >> 12 & 1;
+  if ((which & 0xE000) == 0xE000 && options->body != EHLO_BODY_BINARYMIME &&
+      script->client.protocol == EHLO_PROTOCOL_SMTP) {
+    options->transid = word(script, "<", "abc012", 1, 20, "@example.com>");
+  }
+}
+
+static void fill_rcpt(struct script *script, ehlo_rcpt_parameters *options)
+{
+  unsigned which = choose(script);
+  options->struct_size = sizeof *options;
+  options->notify = which & 15;
+  if (options->notify & EHLO_NOTIFY_NEVER) {
+    options->notify = EHLO_NOTIFY_NEVER;
+  }
+  options->conneg = which >> 4 & 1;
+  if (which & 32) {
+    static const char *const types[] = {"rfc822", "x400", "utf-8", "RFC822"};
+    options->orcpt_type = ehlo_span_of(types[choose(script) & 3]);
+    options->orcpt_address = word(script, "", "abc012", 1, 9, "@example.com");
+  }
+  if (which & 64) {
+    options->rrvs = 1 + (choose(script) & 1);
+    options->rrvs_action = options->rrvs == EHLO_RRVS_CONTINUE || (choose(script) & 1);
+    options->rrvs_time = number(script, 0, UINT32_MAX);
+  }
+}
+
+static void fill_credentials(struct script *script, ehlo_credentials *credentials)
+{
+  credentials->struct_size = sizeof *credentials;
+  credentials->mechanism = 1 + choose(script) % (EHLO_SASL_COUNT - 1);
+  if (choose(script) & 1) {
+    credentials->authzid = word(script, "", "abc.@-_019", 0, 12, "");
+  }
+  credentials->authcid = word(script, "", "abc.@-_019 ", 1, 12, "");
+  credentials->secret = word(script, "", "abcXYZ019-._~+/", 1, 30, "");
+  if (choose(script) & 1) {
+    credentials->host = word(script, "", "abc.-", 1, 12, "");
+    credentials->port = number(script, 1, 65535);
+  }
+}
+
+static void fill_services(struct script *script)
+{
+  static const struct {
+    uint32_t verb;
+    const char *argument;
+  } kinds[] = {{EHLO_VERB_STARTTLS, ""},
+               {EHLO_VERB_AUTH, ""},
+               {EHLO_VERB_AUTH, ""},
+               {EHLO_VERB_ETRN, "example.org"},
+               {EHLO_VERB_ETRN, "@example.org"},
+               {EHLO_VERB_ETRN, "#queue"},
+               {EHLO_VERB_ATRN, "example.com,example.org"},
+               {EHLO_VERB_ATRN, ""},
+               {EHLO_VERB_XCLIENT, "NAME=spike.example ADDR=192.0.2.1"},
+               {EHLO_VERB_XCLIENT, "PROTO=ESMTP"},
+               {EHLO_VERB_XFORWARD, "NAME=spike.example IDENT=1+2B"},
+               {EHLO_VERB_STARTTLS, ""}};
+  script->service_count = choose(script) % (LOOP_SERVICES + 1);
+  for (size_t i = 0; i < script->service_count; i++) {
+    struct loop_service *service = &script->services[i];
+    unsigned kind = choose(script) % 12;
+    unsigned verdict = choose(script);
+    service->verb = kinds[kind].verb;
+    service->argument = kinds[kind].argument;
+    service->at = choose(script) % (script->count + 1);
+    service->verdict = verdict_of(verdict & 1 ? verdict & 12 : verdict);
+    if (service->verdict.how == LOOP_FAIL) {
+      service->verdict.how = LOOP_NOW;
+    }
+    if (service->verb == EHLO_VERB_AUTH) {
+      fill_credentials(script, &script->credentials[i]);
+      service->credentials = &script->credentials[i];
+      service->verdict.code = service->verdict.code == 0     ? 235
+                              : service->verdict.code == 550 ? 535
+                                                             : service->verdict.code;
+    }
+  }
+}
+
+static void widen(struct script *script)
+{
+  ehlo_client_config *client = &script->client;
+  ehlo_server_config *server = &script->server;
+  unsigned kind = choose(script);
+  int lmtp = server->protocol == EHLO_PROTOCOL_LMTP;
+  for (unsigned e = EHLO_EXT_SIZE; e < EHLO_EXT_COUNT; e++) {
+    client->use[e] = (choose(script) & 3) != 0;
+    server->offer[e] = (choose(script) & 3) != 0;
+  }
+  client->chunking = (uint8_t)(choose(script) % 3);
+  client->allow_plaintext_auth = kind & 1;
+  server->allow_plaintext_auth = kind >> 1 & 1;
+  server->submission = kind >> 2 & 1;
+  server->deliver_by_min = kind & 8 ? number(script, 0, 999999999) : 0;
+  server->hold_max = number(script, 1, 999999999);
+  server->hold_max_time = number(script, 0, UINT32_MAX);
+  server->max_transactions = kind & 16 ? 1 + (choose(script) & 3) : 0;
+  server->max_recipients = kind & 32 ? 1 + (choose(script) & 7) : server->max_recipients;
+  server->mechanisms = (1U << EHLO_SASL_COUNT) - 2;
+  if (kind & 64) {
+    server->mechanisms = ((choose(script) | choose(script) << 8) & server->mechanisms) | 2;
+  }
+  uint8_t *offer = server->offer;
+  offer[EHLO_EXT_ENHANCEDSTATUSCODES] |= (uint8_t)lmtp;
+  offer[EHLO_EXT_FUTURERELEASE] &= (uint8_t)(server->submission && !lmtp);
+  offer[EHLO_EXT_BURL] &= (uint8_t)(server->submission && !lmtp);
+  offer[EHLO_EXT_ETRN] &= (uint8_t)!server->submission;
+  offer[EHLO_EXT_ATRN] &= (uint8_t)!server->submission;
+  offer[EHLO_EXT_8BITMIME] |= offer[EHLO_EXT_SMTPUTF8] | offer[EHLO_EXT_BURL] | offer[EHLO_EXT_BINARYMIME];
+  offer[EHLO_EXT_CHECKPOINT] &= (uint8_t)!lmtp;
+  offer[EHLO_EXT_CHUNKING] |= offer[EHLO_EXT_BINARYMIME];
+  for (size_t i = 0; i < script->count; i++) {
+    struct loop_message *message = &script->messages[i];
+    unsigned shape = choose(script);
+    fill_mail(script, &script->options[i]);
+    message->options = shape & 1 ? &script->options[i] : NULL;
+    message->burl = (shape & 14) == 14 ? "imap://example.org/x;urlauth=submit" : NULL;
+    message->resume = shape >> 4 & 1;
+    message->resume_at = message->size > 0 ? choose(script) % message->size : 0;
+    for (size_t r = 0; r < message->recipients && (shape & 32); r++) {
+      fill_rcpt(script, &script->rcpt_options[i][r]);
+      message->rcpt_options[r] = &script->rcpt_options[i][r];
+    }
+  }
+  fill_services(script);
 }
 
 /* Asking for the processor is slow on virtual machines; once will do. */
@@ -170,6 +380,9 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
     content += part;
     content_size -= part;
   }
+  if (data[4] & 64) {
+    widen(script);
+  }
   return 1;
 }
 
@@ -186,6 +399,8 @@ static void open_loop(struct loop *loop, const struct script *script)
   loop->turn = script->turn;
   loop->hello = script->hello;
   loop->opened = script->opened;
+  loop->services = script->services;
+  loop->service_count = script->service_count;
 }
 
 /* What breaks the connection, or ends it. */

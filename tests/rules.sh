@@ -5,7 +5,7 @@
 # offers, and behind each the places in the tests that cite its id, or else the reason that tests/README.md gives. Fails
 # if a rule has neither or both, if a reason is none, or if an id is cited that there is not.
 cd "$(dirname "$0")/.." || exit 1
-offered='PIPE SIZE 8BIT ESC UTF8 LMTP CHNK TLS DLBY FREL NSOL RRVS NULL'
+offered='PIPE SIZE 8BIT ESC UTF8 LMTP CHNK TLS DLBY FREL NSOL RRVS NULL AUTH ETRN ATRN BURL DSN MTPR RTLS LIMT SUBM MISC'
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export LC_ALL=C

@@ -49,6 +49,7 @@ enum {
   CALL_DATA,
   CALL_RSET,
   CALL_TURN,
+  CALL_SERVICE,
   CALL_QUIT,
   GIVE_CONTENT,
   WAIT, /* for an event that says how it goes on */
@@ -61,10 +62,24 @@ static uint64_t tag_of(int message, uint32_t verb, uint32_t ordinal)
   return (uint64_t)message << 32 | verb << 16 | ordinal;
 }
 
+/* The first service that is still to be called before this message; service_count if there is none. */
+static size_t next_service(const struct loop *loop)
+{
+  size_t i = 0;
+  while (i < loop->service_count && (loop->done[i].called != 0 || loop->services[i].at != (size_t)loop->at)) {
+    i++;
+  }
+  return i;
+}
+
 static void next_message(struct loop *loop)
 {
   loop->at++;
   loop->given = 0;
+  if (next_service(loop) < loop->service_count) {
+    loop->stage = CALL_SERVICE;
+    return;
+  }
   loop->stage = (size_t)loop->at == loop->turn_at ? CALL_TURN
                 : (size_t)loop->at < loop->count  ? CALL_MAIL
                 : loop->keep                      ? NOTHING
@@ -81,20 +96,43 @@ static int call_hello(struct loop *loop)
   return 1;
 }
 
+/* Goes on with what is still to be done before this message, or with it. */
+static void go_on(struct loop *loop)
+{
+  loop->at--;
+  next_message(loop);
+}
+
+static size_t waiting(struct loop *loop)
+{
+  size_t size;
+  (void)ehlo_client_output(loop->client, &size);
+  return size;
+}
+
+static int has_transid(const struct loop_message *message)
+{
+  return message->options != NULL && message->options->transid.len > 0;
+}
+
 static int call_mail(struct loop *loop, const struct loop_message *message, struct loop_sent *sent)
 {
+  size_t before = waiting(loop);
   int result = ehlo_client_mail(loop->client, ehlo_span_of(message->from), message->options,
                                 tag_of(loop->at, EHLO_VERB_MAIL, 0));
   if (result == EHLO_ERR_SPACE) {
     return 0;
   }
-  if (result == EHLO_ERR_SIZE || result == EHLO_ERR_8BITMIME || result == EHLO_ERR_SMTPUTF8) {
+  if (result == EHLO_ERR_SIZE || result == EHLO_ERR_8BITMIME || result == EHLO_ERR_SMTPUTF8 || result == EHLO_ERR_TLS ||
+      result == EHLO_ERR_NOT_OFFERED || result == EHLO_ERR_LIMIT) {
+    REQUIRE(waiting(loop) == before);
+    sent->error = result;
     next_message(loop);
     return 1;
   }
   REQUIRE(result == EHLO_OK);
   sent->called = 1;
-  loop->stage = message->recipients > 0 ? CALL_RCPT : CALL_RSET;
+  loop->stage = has_transid(message) ? WAIT : message->recipients > 0 ? CALL_RCPT : CALL_RSET;
   return 1;
 }
 
@@ -116,10 +154,23 @@ static void give_up(struct loop *loop, const struct loop_sent *sent)
 
 static int call_rcpt(struct loop *loop, const struct loop_message *message, struct loop_sent *sent)
 {
-  int result = ehlo_client_rcpt(loop->client, ehlo_span_of(message->to[sent->rcpt_called]), NULL,
-                                tag_of(loop->at, EHLO_VERB_RCPT, sent->rcpt_called));
+  size_t before = waiting(loop);
+  const ehlo_rcpt_parameters *options = message->rcpt_options[sent->rcpt_called];
+  uint64_t tag = tag_of(loop->at, EHLO_VERB_RCPT, sent->rcpt_called);
+  ehlo_span path = ehlo_span_of(message->to[sent->rcpt_called]);
+  int result = ehlo_client_rcpt(loop->client, path, options, tag);
+  if (options != NULL && (result == EHLO_ERR_NOT_OFFERED || result == EHLO_ERR_SMTPUTF8)) {
+    REQUIRE(waiting(loop) == before);
+    sent->plain |= 1U << sent->rcpt_called;
+    result = ehlo_client_rcpt(loop->client, path, NULL, tag);
+  }
   if (result == EHLO_ERR_SPACE) {
     return 0;
+  }
+  if (result == EHLO_ERR_LIMIT) {
+    REQUIRE(waiting(loop) == before && sent->rcpt_called == ehlo_client_rcpt_max(loop->client));
+    loop->stage = CALL_DATA;
+    return 1;
   }
   if (is_refused(result, sent)) {
     REQUIRE(sent->mail >= 400);
@@ -134,7 +185,16 @@ static int call_rcpt(struct loop *loop, const struct loop_message *message, stru
 
 static int call_data(struct loop *loop, struct loop_sent *sent)
 {
-  int result = ehlo_client_data(loop->client, tag_of(loop->at, EHLO_VERB_DATA, 0));
+  const char *burl = loop->messages[loop->at].burl;
+  uint64_t tag = tag_of(loop->at, EHLO_VERB_DATA, 0);
+  int result = EHLO_ERR_NOT_OFFERED;
+  if (burl != NULL && !sent->resumed && loop->client_config.protocol == EHLO_PROTOCOL_SMTP) {
+    result = ehlo_client_burl(loop->client, ehlo_span_of(burl), 1, tag);
+    sent->burl = result == EHLO_OK;
+  }
+  if (result == EHLO_ERR_NOT_OFFERED) {
+    result = ehlo_client_data(loop->client, tag);
+  }
   if (result == EHLO_ERR_SPACE) {
     return 0;
   }
@@ -172,7 +232,64 @@ static int call_turn(struct loop *loop)
   if (result == EHLO_ERR_SPACE) {
     return 0;
   }
+  if (result == EHLO_ERR_NOT_OFFERED) {
+    loop->turn_at = SIZE_MAX;
+    go_on(loop);
+    return 1;
+  }
   REQUIRE(result == EHLO_OK);
+  loop->stage = WAIT;
+  return 1;
+}
+
+static int start_auth(struct loop *loop, const ehlo_credentials *credentials, uint64_t tag)
+{
+  if (credentials->mechanism <= EHLO_SASL_OAUTHBEARER) {
+    return ehlo_client_auth(loop->client, credentials, tag);
+  }
+  ehlo_span name = ehlo_span_of(ehlo_sasl_name(credentials->mechanism));
+  const ehlo_span *initial = credentials->mechanism == EHLO_SASL_CRAM_MD5 ? NULL : &credentials->authzid;
+  return ehlo_client_auth_begin(loop->client, name, initial, tag);
+}
+
+static int call_service(struct loop *loop)
+{
+  size_t number = next_service(loop);
+  const struct loop_service *service = &loop->services[number];
+  size_t before = waiting(loop);
+  uint64_t tag = tag_of(0, service->verb, (uint32_t)number);
+  ehlo_span argument = ehlo_span_of(service->argument != NULL ? service->argument : "");
+  int result = EHLO_OK;
+  if (loop->at > 0 && loop->sent[loop->at - 1].called && loop->sent[loop->at - 1].ends == 0) {
+    return 0;
+  }
+  if ((service->verb == EHLO_VERB_AUTH && ehlo_client_authenticated(loop->client)) ||
+      (service->verb == EHLO_VERB_STARTTLS && ehlo_client_tls(loop->client))) {
+    loop->done[number] = (struct loop_done){.called = -1, .error = EHLO_ERR_STATE};
+    go_on(loop);
+    return 1;
+  }
+  switch (service->verb) {
+  case EHLO_VERB_STARTTLS: result = ehlo_client_starttls(loop->client, tag); break;
+  case EHLO_VERB_AUTH: result = start_auth(loop, service->credentials, tag); break;
+  case EHLO_VERB_ETRN: result = ehlo_client_etrn(loop->client, argument, tag); break;
+  case EHLO_VERB_ATRN: result = ehlo_client_atrn(loop->client, argument, tag); break;
+  case EHLO_VERB_XCLIENT: result = ehlo_client_xclient(loop->client, argument, tag); break;
+  default: result = ehlo_client_xforward(loop->client, argument, tag); break;
+  }
+  if (result == EHLO_ERR_SPACE) {
+    return 0;
+  }
+  loop->done[number].called = result == EHLO_OK ? 1 : -1;
+  loop->done[number].error = result;
+  if (result != EHLO_OK) {
+    REQUIRE(result == EHLO_ERR_NOT_OFFERED || result == EHLO_ERR_TLS);
+    REQUIRE(waiting(loop) == before);
+    go_on(loop);
+    return 1;
+  }
+  loop->serving = number;
+  loop->steps = 0;
   loop->stage = WAIT;
   return 1;
 }
@@ -228,7 +345,10 @@ static int give_piece(struct loop *loop, const struct loop_message *message, siz
 /* Does content go by BDAT, without a reply to DATA? */
 static int by_chunks(const struct loop *loop)
 {
-  return loop->client_config.chunking == EHLO_CHUNKING_ALWAYS && ehlo_client_offers(loop->client, EHLO_EXT_CHUNKING);
+  const ehlo_mail_parameters *options = loop->messages[loop->at < 0 ? 0 : loop->at].options;
+  int binary = options != NULL && options->body == EHLO_BODY_BINARYMIME;
+  return (binary || loop->client_config.chunking == EHLO_CHUNKING_ALWAYS) &&
+         ehlo_client_offers(loop->client, EHLO_EXT_CHUNKING);
 }
 
 static int give_content(struct loop *loop, const struct loop_message *message, struct loop_sent *sent, size_t amount)
@@ -282,9 +402,22 @@ static int act(struct loop *loop, size_t amount)
   case CALL_DATA: return call_data(loop, sent);
   case CALL_RSET: return call_rset(loop, sent);
   case CALL_TURN: return call_turn(loop);
+  case CALL_SERVICE: return call_service(loop);
   case CALL_QUIT: return call_quit(loop);
   case GIVE_CONTENT: return give_content(loop, message, sent, amount);
   default: return 0;
+  }
+}
+
+static void on_service_reply(struct loop *loop, const ehlo_client_event_reply *reply, uint32_t number)
+{
+  REQUIRE(number == loop->serving && loop->services[number].verb == reply->verb);
+  REQUIRE(loop->done[number].code == 0);
+  loop->done[number].code = reply->code;
+  if (reply->code / 100 == 2 && reply->verb == EHLO_VERB_XCLIENT) {
+    loop->stage = CALL_HELLO;
+  } else if (reply->code / 100 != 2 || reply->verb != EHLO_VERB_STARTTLS) {
+    go_on(loop);
   }
 }
 
@@ -302,12 +435,33 @@ static void on_client_reply(struct loop *loop, const ehlo_client_event *event)
   case EHLO_VERB_HELO:
   case EHLO_VERB_EHLO:
   case EHLO_VERB_LHLO: loop->stage = reply->code < 400 || reply->fallback ? WAIT : CALL_QUIT; break;
-  case EHLO_VERB_MAIL: sent->mail = reply->code; break;
+  case EHLO_VERB_MAIL:
+    sent->mail = reply->code;
+    if (reply->code == 355) {
+      sent->resumed = 1;
+      sent->offset = (uint32_t)reply->offset;
+      loop->given = reply->offset < loop->messages[loop->at].size ? reply->offset : loop->messages[loop->at].size;
+      loop->stage = CALL_DATA;
+    } else if (reply->code < 300 && has_transid(&loop->messages[event->tag >> 32])) {
+      loop->stage = loop->messages[loop->at].recipients > 0 ? CALL_RCPT : CALL_RSET;
+    }
+    break;
+  case EHLO_VERB_STARTTLS:
+  case EHLO_VERB_AUTH:
+  case EHLO_VERB_ETRN:
+  case EHLO_VERB_ATRN:
+  case EHLO_VERB_XCLIENT:
+  case EHLO_VERB_XFORWARD: on_service_reply(loop, reply, ordinal); break;
   case EHLO_VERB_RCPT:
     REQUIRE(reply->ordinal == ordinal && ordinal < sent->rcpt_called && sent->rcpt[ordinal] == 0);
     sent->rcpt[ordinal] = reply->code;
     break;
   case EHLO_VERB_DATA: sent->data = reply->code; break;
+  case EHLO_VERB_BDAT:
+    if (sent->chunk / 100 <= 2) {
+      sent->chunk = reply->code;
+    }
+    break;
   case EHLO_VERB_MESSAGE:
     REQUIRE(loop->client_config.protocol == EHLO_PROTOCOL_SMTP);
     sent->message = reply->code;
@@ -320,8 +474,7 @@ static void on_client_reply(struct loop *loop, const ehlo_client_event *event)
   case EHLO_VERB_TURN:
     loop->turned = reply->code;
     loop->turn_at = SIZE_MAX;
-    loop->at--;
-    next_message(loop);
+    go_on(loop);
     break;
   case EHLO_VERB_QUIT: loop->quit = reply->code; break;
   default: break;
@@ -360,13 +513,24 @@ static int on_client_event(ehlo_client *client, const ehlo_client_event *event, 
   case EHLO_CLIENT_EVENT_REPLY: on_client_reply(loop, event); break;
   case EHLO_CLIENT_EVENT_HELLO:
     loop->hello_verb = ehlo_client_hello_verb(client);
-    next_message(loop);
+    if (loop->at < 0) {
+      next_message(loop);
+    } else {
+      go_on(loop);
+    }
     break;
   case EHLO_CLIENT_EVENT_CONTENT:
     REQUIRE(loop->stage == WAIT && (loop->sent[loop->at].data == 354 || by_chunks(loop)));
+    REQUIRE((event->as.content.recipients == 0) == (loop->sent[loop->at].resumed != 0));
     REQUIRE(event->tag == tag_of(loop->at, EHLO_VERB_DATA, 0));
     loop->sent[loop->at].content++;
     loop->stage = GIVE_CONTENT;
+    break;
+  case EHLO_CLIENT_EVENT_CHALLENGE:
+    REQUIRE((event->tag & 0xFFFF) == loop->serving);
+    if (!event->as.challenge.answered) {
+      REQUIRE(ehlo_client_auth_respond(client, loop->services[loop->serving].credentials->authcid) == EHLO_OK);
+    }
     break;
   case EHLO_CLIENT_EVENT_END: on_client_end(loop, event); break;
   default:
@@ -479,13 +643,14 @@ static void on_server_reply(const ehlo_event_reply *reply, struct loop_got *got)
   switch (reply->verb) {
   case EHLO_VERB_MAIL:
     got->mail = reply->code;
-    got->opened = reply->code < 300;
+    got->opened = reply->code < 400;
     break;
   case EHLO_VERB_RCPT:
     REQUIRE(got->rcpt_replies < got->rcpt_commands);
     got->rcpt[got->rcpt_replies++] = reply->code;
     break;
   case EHLO_VERB_DATA: got->data = reply->code; break;
+  case EHLO_VERB_BURL: /* that was out of order */
   case EHLO_VERB_MESSAGE: got->message = reply->code; break;
   case EHLO_VERB_RESULT:
     REQUIRE(reply->ordinal == got->results && got->results < LOOP_RECIPIENTS);
@@ -493,6 +658,127 @@ static void on_server_reply(const ehlo_event_reply *reply, struct loop_got *got)
     break;
   default: break;
   }
+}
+
+static int same(ehlo_span a, ehlo_span b)
+{
+  return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* What came is what was given, but for SIZE and BODY=7BIT where they are not on offer. */
+static void check_mail_parameters(const struct loop *loop, const ehlo_mail_parameters *given,
+                                  const ehlo_mail_parameters *came)
+{
+  static const ehlo_mail_parameters none;
+  ehlo_mail_parameters all = given != NULL ? *given : none;
+  if (!ehlo_client_offers(loop->client, EHLO_EXT_SIZE)) {
+    all.has_size = 0;
+  }
+  if (all.body == EHLO_BODY_7BIT && !ehlo_client_offers(loop->client, EHLO_EXT_8BITMIME)) {
+    all.body = EHLO_BODY_NONE;
+  }
+  REQUIRE(came->has_size == all.has_size && came->size == (all.has_size ? all.size : 0));
+  REQUIRE(came->body == all.body && came->smtputf8 == all.smtputf8);
+  REQUIRE(came->ret == all.ret && same(came->envid, all.envid) && same(came->auth, all.auth));
+  REQUIRE(came->requiretls == all.requiretls && came->has_priority == all.has_priority);
+  REQUIRE(came->priority == all.priority);
+  REQUIRE(came->by_mode == all.by_mode && came->by_trace == all.by_trace && came->by_time == all.by_time);
+  REQUIRE(came->hold_for == all.hold_for && came->has_hold_until == all.has_hold_until);
+  REQUIRE(came->hold_until == all.hold_until && same(came->solicit, all.solicit));
+  REQUIRE(same(came->mtrk, all.mtrk) && came->has_mtrk_timeout == all.has_mtrk_timeout);
+  REQUIRE(came->mtrk_timeout == all.mtrk_timeout && same(came->submitter, all.submitter));
+  REQUIRE(came->conperm == all.conperm && same(came->transid, all.transid) && came->others.len == 0);
+}
+
+static void check_rcpt_parameters(const ehlo_rcpt_parameters *given, const ehlo_rcpt_parameters *came)
+{
+  static const ehlo_rcpt_parameters none;
+  ehlo_rcpt_parameters all = given != NULL ? *given : none;
+  REQUIRE(came->notify == all.notify && came->conneg == all.conneg);
+  REQUIRE(same(came->orcpt_type, all.orcpt_type) && same(came->orcpt_address, all.orcpt_address));
+  REQUIRE(came->rrvs == all.rrvs && came->rrvs_action == all.rrvs_action && came->rrvs_time == all.rrvs_time);
+  REQUIRE(came->others.len == 0);
+}
+
+static int on_mail(struct loop *loop, const ehlo_event *event, const struct loop_message *message, struct loop_got *got)
+{
+  const ehlo_event_mail *mail = &event->as.mail;
+  copy(got->from, mail->path.mailbox);
+  check_mail_parameters(loop, message->options, &mail->parameters);
+  if (!message->resume || mail->parameters.transid.len == 0 || message->mail.code != 0 ||
+      message->mail.how != LOOP_NOW) {
+    return decide(loop, event, message->mail);
+  }
+  char offset[] = "00000 octets";
+  size_t rest = message->resume_at;
+  for (int i = 4; i >= 0; i--, rest /= 10) {
+    offset[i] = (char)('0' + rest % 10);
+  }
+  REQUIRE(ehlo_server_reply(loop->server, event->ticket, 355, NULL, ehlo_span_of(offset)) == EHLO_OK);
+  got->resumed = 1;
+  return EHLO_HANDLED;
+}
+
+static int on_rcpt(struct loop *loop, const ehlo_event *event, const struct loop_message *message, struct loop_got *got)
+{
+  uint32_t number = got->rcpt_commands - 1;
+  int plain = (int)(loop->sent[loop->receiving].plain >> number & 1);
+  copy(got->to[number], event->as.rcpt.path.mailbox);
+  check_rcpt_parameters(plain ? NULL : message->rcpt_options[number], &event->as.rcpt.parameters);
+  return decide(loop, event, message->rcpt[number]);
+}
+
+static const struct loop_service *arrived(struct loop *loop, uint32_t verb)
+{
+  REQUIRE(loop->serving < loop->service_count);
+  const struct loop_service *service = &loop->services[loop->serving];
+  REQUIRE(service->verb == verb && loop->done[loop->serving].called == 1);
+  loop->done[loop->serving].arrived++;
+  return service;
+}
+
+static int on_auth(struct loop *loop, const ehlo_event *event)
+{
+  const struct loop_service *service = arrived(loop, EHLO_VERB_AUTH);
+  const ehlo_credentials *given = service->credentials;
+  const ehlo_credentials *came = &event->as.auth;
+  uint32_t mechanism = came->mechanism;
+  int has_authzid =
+      mechanism == EHLO_SASL_PLAIN || mechanism == EHLO_SASL_EXTERNAL || mechanism == EHLO_SASL_OAUTHBEARER;
+  int has_authcid = mechanism == EHLO_SASL_PLAIN || mechanism == EHLO_SASL_LOGIN || mechanism == EHLO_SASL_XOAUTH2;
+  int has_host = mechanism == EHLO_SASL_OAUTHBEARER;
+  ehlo_span empty = {NULL, 0};
+  REQUIRE(mechanism == given->mechanism);
+  REQUIRE(same(came->authzid, has_authzid ? given->authzid : empty));
+  REQUIRE(same(came->authcid, has_authcid ? given->authcid : empty));
+  REQUIRE(same(came->secret, mechanism == EHLO_SASL_EXTERNAL ? empty : given->secret));
+  REQUIRE(same(came->host, has_host ? given->host : empty) && came->port == (has_host ? given->port : 0));
+  return decide(loop, event, service->verdict);
+}
+
+static int on_step(struct loop *loop, const ehlo_event *event)
+{
+  const struct loop_service *service = arrived(loop, EHLO_VERB_AUTH);
+  const ehlo_event_step *step = &event->as.step;
+  int speaks_first = service->credentials->mechanism == EHLO_SASL_CRAM_MD5;
+  REQUIRE(step->mechanism == service->credentials->mechanism);
+  if (loop->steps++ > 0) {
+    REQUIRE(step->has_response && same(step->response, service->credentials->authcid));
+    return decide(loop, event, service->verdict);
+  }
+  REQUIRE(step->has_response == !speaks_first);
+  REQUIRE(speaks_first || same(step->response, service->credentials->authzid));
+  REQUIRE(ehlo_server_challenge(loop->server, event->ticket, ehlo_span_of("what?")) == EHLO_OK);
+  return EHLO_HANDLED;
+}
+
+static int on_argument(struct loop *loop, const ehlo_event *event, uint32_t verb, uint32_t option, ehlo_span argument)
+{
+  const struct loop_service *service = arrived(loop, verb);
+  const char *given = service->argument;
+  REQUIRE(option == 0 || (uint32_t)(unsigned char)*given == option);
+  REQUIRE(same(argument, ehlo_span_of(given + (option != 0))));
+  return decide(loop, event, service->verdict);
 }
 
 static int on_server_event(ehlo_server *server, const ehlo_event *event, void *user)
@@ -509,16 +795,30 @@ static int on_server_event(ehlo_server *server, const ehlo_event *event, void *u
   case EHLO_EVENT_CONNECT: return decide(loop, event, loop->opened);
   case EHLO_EVENT_HELLO:
     return decide(loop, event, event->as.hello.verb == EHLO_VERB_HELO ? (struct loop_verdict){0, 0} : loop->hello);
-  case EHLO_EVENT_MAIL: copy(got->from, event->as.mail.path.mailbox); return decide(loop, event, message->mail);
-  case EHLO_EVENT_RCPT:
-    copy(got->to[got->rcpt_commands - 1], event->as.rcpt.path.mailbox);
-    return decide(loop, event, message->rcpt[got->rcpt_commands - 1]);
+  case EHLO_EVENT_MAIL: return on_mail(loop, event, message, got);
+  case EHLO_EVENT_RCPT: return on_rcpt(loop, event, message, got);
+  case EHLO_EVENT_STARTTLS: return decide(loop, event, arrived(loop, EHLO_VERB_STARTTLS)->verdict);
+  case EHLO_EVENT_AUTH: return on_auth(loop, event);
+  case EHLO_EVENT_STEP: return on_step(loop, event);
+  case EHLO_EVENT_ETRN: return on_argument(loop, event, EHLO_VERB_ETRN, event->as.etrn.option, event->as.etrn.node);
+  case EHLO_EVENT_ATRN: return on_argument(loop, event, EHLO_VERB_ATRN, 0, event->as.atrn.domains);
+  case EHLO_EVENT_XCLIENT: return on_argument(loop, event, EHLO_VERB_XCLIENT, 0, event->as.peer.attributes);
+  case EHLO_EVENT_XFORWARD: return on_argument(loop, event, EHLO_VERB_XFORWARD, 0, event->as.peer.attributes);
+  case EHLO_EVENT_BURL:
+    REQUIRE(event->as.burl.last == 1 && event->as.burl.octets == 0);
+    REQUIRE(message->burl != NULL && same(event->as.burl.url, ehlo_span_of(message->burl)));
+    return decide(loop, event, message->message);
   case EHLO_EVENT_DATA: return decide(loop, event, message->data);
   case EHLO_EVENT_BODY: return on_body(loop, event, got, message->body);
   case EHLO_EVENT_MESSAGE: return decide(loop, event, message->message);
   case EHLO_EVENT_RESULT: return decide(loop, event, message->result[event->as.result.ordinal]);
   case EHLO_EVENT_TURN: return decide(loop, event, loop->turn);
-  case EHLO_EVENT_REPLY: on_server_reply(&event->as.reply, got); break;
+  case EHLO_EVENT_REPLY:
+    on_server_reply(&event->as.reply, got);
+    if (loop->serving < loop->service_count && event->as.reply.verb == loop->services[loop->serving].verb) {
+      loop->done[loop->serving].said = event->as.reply.code;
+    }
+    break;
   case EHLO_EVENT_CANCEL: on_cancel(loop, event->as.cancel.ticket); break;
   case EHLO_EVENT_VIOLATION: loop->violations[SERVER] = event->as.violation.kind; break;
   case EHLO_EVENT_END:
@@ -536,7 +836,7 @@ static int client_send(struct loop *loop, size_t amount)
 {
   size_t size;
   const char *output = ehlo_client_output(loop->client, &size);
-  REQUIRE(size <= loop->client_config.output_size);
+  REQUIRE(size <= loop->sizes[CLIENT]);
   REQUIRE((size > 0) == ((ehlo_client_want(loop->client) & EHLO_WANT_WRITE) != 0));
   size = portion(loop, LOOP_CLIENT_SEND, amount, size);
   put(&loop->up, output, size);
@@ -610,9 +910,28 @@ static void start(struct loop *loop)
   }
 }
 
+/* The handshake of TLS, once both want it and nothing is on its way. */
+static int shake_hands(struct loop *loop)
+{
+  ehlo_tls tls = {sizeof tls, 1};
+  if ((ehlo_client_want(loop->client) & ehlo_server_want(loop->server) & EHLO_WANT_TLS) == 0 || in(&loop->up) > 0 ||
+      in(&loop->down) > 0 ||
+      ((ehlo_client_want(loop->client) | ehlo_server_want(loop->server)) & EHLO_WANT_WRITE) != 0 || loop->up.broken ||
+      loop->closed[CLIENT] || loop->closed[SERVER]) {
+    return 0;
+  }
+  REQUIRE(ehlo_server_tls_done(loop->server, &tls) == EHLO_OK);
+  REQUIRE(ehlo_client_tls_done(loop->client) == EHLO_OK);
+  loop->stage = CALL_HELLO;
+  return 1;
+}
+
 int loop_step(struct loop *loop, unsigned step, size_t amount)
 {
   start(loop);
+  if (shake_hands(loop)) {
+    return 1;
+  }
   switch (step) {
   case LOOP_HOST: return act(loop, amount);
   case LOOP_CLIENT_SEND: return client_send(loop, amount);
@@ -712,7 +1031,7 @@ static void open_on(struct loop *loop, struct loop_pipe up, struct loop_pipe dow
   loop->down = down;
   loop->messages = messages;
   loop->count = count;
-  loop->turn_at = SIZE_MAX;
+  loop->turn_at = loop->serving = SIZE_MAX;
   loop->turn.how = LOOP_SILENT;
   loop->receiving = loop->at = -1;
   for (uint8_t i = 0; i < LOOP_STEPS; i++) {
@@ -844,14 +1163,17 @@ static void check_reason(const struct loop *loop, const struct loop_sent *sent, 
   uint32_t code = sent->end.code;
   switch (sent->end.reason) {
   case EHLO_END_ACCEPTED:
-    REQUIRE(sent->whole && (sent->data == 354 || by_chunks(loop)) && sent->end.recipients > 0 && code / 100 == 2);
+    REQUIRE(sent->burl || sent->whole);
+    REQUIRE((sent->end.recipients > 0 || sent->resumed) && code / 100 == 2);
     REQUIRE(lmtp || code == sent->message);
     REQUIRE(got->ends == 1 && got->end.reason == EHLO_END_ACCEPTED);
     break;
   case EHLO_END_MIXED: REQUIRE(lmtp && sent->whole && sent->end.recipients > 1 && got->ends == 1); break;
   case EHLO_END_REFUSED:
     REQUIRE(code >= 400 && code != 421);
-    REQUIRE(code == sent->mail || code == sent->data || (lmtp ? sent->whole != 0 : code == sent->message));
+    REQUIRE(code == sent->mail || code == sent->data || code == sent->chunk ||
+            (lmtp ? sent->whole != 0 : code == sent->message) ||
+            (code == 554 && (sent->burl || by_chunks(loop)) && sent->end.recipients == 0));
     break;
   case EHLO_END_SHUTDOWN: REQUIRE(code == 421); break;
   case EHLO_END_RESET:
@@ -881,17 +1203,41 @@ static void check_content(const struct loop *loop, const struct loop_message *me
                           const struct loop_got *got, int served)
 {
   size_t size;
-  char *content = loop_expected_content(message, loop->client_config.convert_lf, &size);
+  struct loop_message rest = *message;
+  size_t there = sent->offset < message->size ? sent->offset : message->size;
+  rest.content += there;
+  rest.size -= there;
+  char *content = loop_expected_content(&rest, loop->client_config.convert_lf, &size);
   REQUIRE(got->size <= size);
   REQUIRE(got->size == 0 || memcmp(got->content, content, got->size) == 0);
   free(content);
-  if (served) {
+  if (served && sent->burl) {
+    REQUIRE(!sent->content && got->size == 0);
+  } else if (served) {
     REQUIRE(sent->whole && got->size == size);
+  }
+}
+
+/* What was called arrived once, and was answered by what the server's host said. */
+static void check_services(const struct loop *loop)
+{
+  for (size_t i = 0; i < loop->service_count; i++) {
+    const struct loop_done *done = &loop->done[i];
+    REQUIRE(done->called == 1 || (done->arrived == 0 && done->said == 0 && done->code == 0));
+    REQUIRE(loop->lost || done->code == done->said || done->code == 421);
+    REQUIRE(done->code / 100 != 2 || done->arrived > 0);
+  }
+  if (!loop->lost &&
+      (loop->service_count == 0 || loop->serving >= loop->service_count || loop->done[loop->serving].code != 421)) {
+    REQUIRE(ehlo_client_tls(loop->client) == ehlo_server_tls(loop->server));
+    REQUIRE(ehlo_client_authenticated(loop->client) == ehlo_server_authenticated(loop->server));
   }
 }
 
 void loop_check(const struct loop *loop)
 {
+  REQUIRE(loop->lost || loop->violations[CLIENT] == 0);
+  check_services(loop);
   for (size_t i = 0; i < loop->count; i++) {
     const struct loop_sent *sent = &loop->sent[i];
     const struct loop_got *got = &loop->got[i];

@@ -21,7 +21,7 @@
 
 #include "ehlo.h"
 
-enum { LOOP_MESSAGES = 8, LOOP_RECIPIENTS = 12, LOOP_OUT = LOOP_RECIPIENTS + 4 };
+enum { LOOP_MESSAGES = 8, LOOP_SERVICES = 8, LOOP_RECIPIENTS = 12, LOOP_OUT = LOOP_RECIPIENTS + 4 };
 
 /* Whoever uses this says what happens where `condition` does not hold; it does not return. */
 _Noreturn void loop_fail(const char *condition, const char *file, int line);
@@ -42,9 +42,13 @@ struct loop_message {
   const char *content;
   size_t size;
   const ehlo_mail_parameters *options; /* or NULL */
-  size_t piece;                        /* octets given at once, 0: all */
-  uint8_t gather;                      /* by ehlo_client_body_gather */
-  uint8_t abort;                       /* by ehlo_client_body_abort, once abort_at octets were taken */
+  const ehlo_rcpt_parameters *rcpt_options[LOOP_RECIPIENTS];
+  const char *burl; /* content that the server is to fetch in place of DATA, or NULL */
+  uint8_t resume;   /* MAIL with TRANSID that is accepted is answered by 355 and resume_at */
+  size_t resume_at;
+  size_t piece;   /* octets given at once, 0: all */
+  uint8_t gather; /* by ehlo_client_body_gather */
+  uint8_t abort;  /* by ehlo_client_body_abort, once abort_at octets were taken */
   size_t abort_at;
 
   struct loop_verdict mail, data, message;
@@ -54,9 +58,33 @@ struct loop_message {
   uint64_t body_at;
 };
 
+/* What the sending host calls before message `at` (or, at `count`, before QUIT), beside the messages. What a server
+ * does not offer is left out; what it refuses is not tried again. */
+struct loop_service {
+  uint32_t verb; /* EHLO_VERB_STARTTLS, AUTH, ETRN, ATRN, XCLIENT, XFORWARD */
+  size_t at;
+  const char *argument;                /* ETRN and below */
+  const ehlo_credentials *credentials; /* AUTH; of a mechanism that is the host's it says authzid, then authcid */
+  struct loop_verdict verdict;
+};
+
+/* What became of it. */
+struct loop_done {
+  int called;       /* 1 if it was let out, -1 if the call was refused by `error` */
+  int error;        /* EHLO_ERR_ */
+  uint32_t code;    /* of the REPLY at the client */
+  uint32_t arrived; /* how many events the server told */
+  uint32_t said;    /* code of the REPLY at the server */
+};
+
 /* What the sending host knows of a message. Plain data, to be compared by memcmp. */
 struct loop_sent {
-  uint32_t called;      /* MAIL was */
+  uint32_t called;  /* MAIL was */
+  int error;        /* why it was not; EHLO_ERR_ */
+  uint32_t plain;   /* bits of RCPTs that went without their parameters, which the server did not offer */
+  uint32_t burl;    /* BURL was called in place of DATA */
+  uint32_t resumed; /* 355 came, and so many octets are there already: */
+  uint32_t offset;
   uint32_t rcpt_called; /* so many RCPTs */
   uint32_t data_called;
   uint32_t content; /* CONTENT came */
@@ -64,6 +92,7 @@ struct loop_sent {
   uint32_t mail;    /* codes of the replies; 0: none came */
   uint32_t rcpt[LOOP_RECIPIENTS];
   uint32_t data;
+  uint32_t chunk; /* of the last BDAT but LAST, or the first that was refused */
   uint32_t message;
   uint32_t result[LOOP_RECIPIENTS]; /* by the recipient's ordinal at the client */
   uint32_t ends;                    /* how many END events */
@@ -72,7 +101,8 @@ struct loop_sent {
 
 /* What the receiving host knows of it. */
 struct loop_got {
-  uint32_t opened; /* MAIL was accepted */
+  uint32_t opened;  /* MAIL was accepted */
+  uint32_t resumed; /* by 355 */
   char from[320];
   uint32_t rcpt_commands;
   uint32_t rcpt_replies;
@@ -117,6 +147,9 @@ struct loop {
   /* Chosen by the test, between loop_open and loop_run. */
   const struct loop_message *messages;
   size_t count;
+  const struct loop_service *services;
+  size_t service_count;
+  struct loop_done done[LOOP_SERVICES];
   uint8_t eager;              /* the next message (or QUIT) is begun before the verdict on the last one */
   uint8_t patient;            /* one call at a time, the next when it has been answered */
   uint8_t outside;            /* the sending host makes no calls in its handler */
@@ -156,6 +189,8 @@ struct loop {
   struct loop_ask asks[LOOP_OUT];
   size_t ask_count;
   int in_handler;
+  size_t serving; /* the service whose reply is awaited */
+  unsigned steps; /* STEP events in the exchange */
 };
 
 /* Makes both sessions; the server's is started at the first step. The configs and messages are not copied; NULL stands

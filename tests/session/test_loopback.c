@@ -661,6 +661,389 @@ static void a_server_that_knows_no_ehlo(void **state)
   }
 }
 
+/* ---- extensions -------------------------------------------------------------------------------------------------- */
+
+/* A server that offers all that can be offered together, as a submission server or as another. */
+static ehlo_server_config server_with_all(int submission)
+{
+  ehlo_server_config config = server_config();
+  for (unsigned e = 0; e < EHLO_EXT_COUNT; e++) {
+    config.offer[e] = 1;
+  }
+  config.submission = (uint8_t)submission;
+  config.offer[EHLO_EXT_BURL] = config.offer[EHLO_EXT_FUTURERELEASE] = (uint8_t)submission;
+  config.offer[EHLO_EXT_ETRN] = config.offer[EHLO_EXT_ATRN] = (uint8_t)!submission;
+  config.mechanisms = (1U << EHLO_SASL_COUNT) - 2;
+  config.hold_max = 86400;
+  config.hold_max_time = 2000000000;
+  return config;
+}
+
+static ehlo_span span(const char *text)
+{
+  return ehlo_span_of(text);
+}
+
+/* MAIL and RCPT with all that may stand together, in three ways. */
+static ehlo_mail_parameters mail_with(unsigned which)
+{
+  ehlo_mail_parameters all = {.struct_size = sizeof all};
+  all.size = which == 0 ? 0 : 12345;
+  all.has_size = 1;
+  all.body = which == 1 ? EHLO_BODY_BINARYMIME : which == 2 ? EHLO_BODY_7BIT : EHLO_BODY_8BITMIME;
+  all.smtputf8 = which == 1;
+  all.ret = which == 0 ? EHLO_RET_FULL : EHLO_RET_HDRS;
+  all.envid = span("QQ314159+2B");
+  all.auth = span(which == 0 ? "<>" : "e+3Dmc2@example.com");
+  all.requiretls = 1;
+  all.has_priority = 1;
+  all.priority = (int32_t)which * 9 - 9;
+  if (which == 0) {
+    all.by_mode = EHLO_BY_NOTIFY;
+    all.by_trace = 1;
+    all.by_time = -120;
+  } else if (which == 1) {
+    all.hold_for = 86400;
+  } else {
+    all.has_hold_until = 1;
+    all.hold_until = 2000000000;
+  }
+  all.solicit = span("net.example:ADV,org.example:ADV:ADLT");
+  all.mtrk = span("bG9jYXRpb24K");
+  all.has_mtrk_timeout = which != 2;
+  all.mtrk_timeout = which == 1 ? 1440 : 0;
+  all.submitter = span("alice@example.com");
+  all.conperm = 1;
+  return all;
+}
+
+static ehlo_rcpt_parameters rcpt_with(unsigned which)
+{
+  ehlo_rcpt_parameters all = {.struct_size = sizeof all};
+  all.notify = which == 0 ? EHLO_NOTIFY_NEVER : which == 1 ? EHLO_NOTIFY_SUCCESS | EHLO_NOTIFY_DELAY : 14;
+  all.conneg = 1;
+  all.orcpt_type = span(which == 1 ? "x400" : "rfc822");
+  all.orcpt_address = span("Bob+20B@example.org");
+  all.rrvs = which == 1 ? EHLO_RRVS_CONTINUE : EHLO_RRVS_REJECT;
+  all.rrvs_action = which != 0;
+  all.rrvs_time = 1396566060;
+  return all;
+}
+
+static const struct loop_service with_tls[] = {{.verb = EHLO_VERB_STARTTLS}};
+
+/* What is given at the one end is told at the other, whatever the extension: the loopback holds the one to the other.
+ * Without the offer it does not leave. */
+static void every_parameter_arrives(void **state)
+{
+  (void)state;
+  for (unsigned n = 0; n < 3 * 2 * 2; n++) {
+    unsigned which = n % 3;
+    int offered = n / 3 % 2 == 0;
+    ehlo_client_config client = client_config();
+    ehlo_server_config server = offered ? server_with_all(1) : server_config();
+    ehlo_mail_parameters options = mail_with(which);
+    ehlo_rcpt_parameters rcpt[] = {rcpt_with(0), rcpt_with(1), rcpt_with(2)};
+    struct loop_message message = {ALICE, THREE, TEXT("x\r\n"), .options = &options};
+    message.rcpt_options[0] = &rcpt[0];
+    message.rcpt_options[1] = &rcpt[1];
+    message.rcpt_options[2] = &rcpt[2];
+    struct loop loop;
+    loop_open(&loop, &client, &server, &message, 1);
+    loop.services = with_tls;
+    loop.service_count = 1;
+    loop.amount[LOOP_CLIENT_SEND] = loop.amount[LOOP_CLIENT_FEED] = n / 6;
+    run_and_check(&loop);
+    if (offered) {
+      expect(&loop, 0, EHLO_END_ACCEPTED, 3);
+      assert_int_equal(loop.sent[0].plain, 0);
+      assert_int_equal(loop.sent[0].data, which == 1 ? 0 : 354);
+      assert_int_equal(ehlo_server_tls(loop.server), 1);
+    } else {
+      assert_int_equal(loop.sent[0].called, 0);
+      assert_true(loop.sent[0].error == EHLO_ERR_NOT_OFFERED || loop.sent[0].error == EHLO_ERR_TLS);
+      assert_int_equal(loop.receiving, -1);
+      assert_int_equal(loop.done[0].error, EHLO_ERR_NOT_OFFERED);
+    }
+    assert_int_equal(loop.quit, 221);
+    loop_close(&loop);
+  }
+}
+
+/* A server's events, given as they came to a client's calls. */
+struct relay {
+  ehlo_client *client;
+  int mails, rcpts;
+};
+
+static int relay_event(ehlo_server *server, const ehlo_event *event, void *user)
+{
+  struct relay *relay = user;
+  if (event->type == EHLO_EVENT_MAIL) {
+    const ehlo_event_mail *mail = &event->as.mail;
+    assert_int_equal(ehlo_client_mail(relay->client, mail->path.mailbox, &mail->parameters, 0), EHLO_OK);
+    relay->mails++;
+  } else if (event->type == EHLO_EVENT_RCPT) {
+    const ehlo_event_rcpt *rcpt = &event->as.rcpt;
+    assert_int_equal(ehlo_client_rcpt(relay->client, rcpt->path.mailbox, &rcpt->parameters, 0), EHLO_OK);
+    relay->rcpts++;
+  }
+  return event->type == EHLO_EVENT_RCPT ? ehlo_server_accept(server, event->ticket) : EHLO_HANDLED;
+}
+
+static int ignore_event(ehlo_client *client, const ehlo_client_event *event, void *user)
+{
+  (void)client;
+  (void)event;
+  (void)user;
+  return EHLO_HANDLED;
+}
+
+/* Feeds the server what the client has to send, and back, until nothing is left. */
+static void carry(ehlo_client *client, ehlo_server *server)
+{
+  size_t up = 1;
+  size_t down = 1;
+  while (up + down > 0) {
+    size_t used;
+    const void *data = ehlo_client_output(client, &up);
+    char copy[8192];
+    assert_true(up <= sizeof copy);
+    memcpy(copy, up > 0 ? data : "", up);
+    ehlo_client_sent(client, up);
+    assert_int_equal(ehlo_server_feed(server, copy, up, &used), EHLO_OK);
+    assert_int_equal(used, up);
+    data = ehlo_server_output(server, &down);
+    assert_true(down <= sizeof copy);
+    memcpy(copy, down > 0 ? data : "", down);
+    ehlo_server_sent(server, down);
+    assert_int_equal(ehlo_client_feed(client, copy, down, &used), EHLO_OK);
+  }
+}
+
+static ehlo_server *make_server(const ehlo_server_config *config, ehlo_server_event_fn *on_event, void *user)
+{
+  ehlo_server *server;
+  size_t size = ehlo_server_size(config);
+  assert_true(size > 0);
+  assert_int_equal(ehlo_server_init(&server, malloc(size), size, config, on_event, user), EHLO_OK);
+  assert_int_equal(ehlo_server_tls_done(server, NULL), EHLO_OK);
+  assert_int_equal(ehlo_server_start(server), EHLO_OK);
+  return server;
+}
+
+static ehlo_client *make_client(void)
+{
+  ehlo_client *client;
+  ehlo_client_config config = client_config();
+  size_t size = ehlo_client_size(&config);
+  assert_int_equal(ehlo_client_init(&client, malloc(size), size, &config, ignore_event, NULL), EHLO_OK);
+  assert_int_equal(ehlo_client_tls_done(client), EHLO_OK);
+  assert_int_equal(ehlo_client_hello(client, 0), EHLO_OK);
+  return client;
+}
+
+struct told {
+  char raw[2][4096];
+};
+
+static int tell_event(ehlo_server *server, const ehlo_event *event, void *user)
+{
+  struct told *told = user;
+  if (event->type == EHLO_EVENT_MAIL) {
+    assert_true(event->as.mail.raw.len < sizeof told->raw[0]);
+    memcpy(told->raw[0], event->as.mail.raw.ptr, event->as.mail.raw.len);
+  } else if (event->type == EHLO_EVENT_RCPT) {
+    assert_true(event->as.rcpt.raw.len < sizeof told->raw[1]);
+    memcpy(told->raw[1], event->as.rcpt.raw.ptr, event->as.rcpt.raw.len);
+  }
+  return event->type == EHLO_EVENT_RCPT ? ehlo_server_accept(server, event->ticket) : EHLO_HANDLED;
+}
+
+/* Two hops: what the first server tells is what the second client takes, and the second server is told the same as the
+ * first was, octet by octet. */
+static void what_came_in_can_be_passed_on(void **state)
+{
+  (void)state;
+  ehlo_server_config config = server_with_all(1);
+  for (unsigned n = 0; n < 3; n++) {
+    struct relay relay = {0};
+    struct told told = {0};
+    ehlo_client *first = make_client();
+    ehlo_server *relaying = make_server(&config, relay_event, &relay);
+    relay.client = make_client();
+    ehlo_server *last = make_server(&config, tell_event, &told);
+    carry(relay.client, last);
+    carry(first, relaying);
+    ehlo_mail_parameters mail = mail_with(n);
+    ehlo_rcpt_parameters rcpt = rcpt_with(n);
+    assert_int_equal(ehlo_client_mail(first, span("alice@example.com"), &mail, 0), EHLO_OK);
+    assert_int_equal(ehlo_client_rcpt(first, span("bob@example.org"), &rcpt, 0), EHLO_OK);
+    carry(first, relaying);
+    assert_int_equal(relay.mails, 1);
+    assert_int_equal(relay.rcpts, 1);
+    carry(relay.client, last);
+    char formatted[4096];
+    size_t length;
+    assert_int_equal(ehlo_format_mail_parameters(&mail, EHLO_PARSE_UTF8, formatted, sizeof formatted - 1, &length),
+                     EHLO_OK);
+    formatted[length] = '\0';
+    assert_string_equal(told.raw[0], formatted + 1);
+    assert_int_equal(ehlo_format_rcpt_parameters(&rcpt, EHLO_PARSE_UTF8, formatted, sizeof formatted - 1, &length),
+                     EHLO_OK);
+    formatted[length] = '\0';
+    assert_string_equal(told.raw[1], formatted + 1);
+    free(first);
+    free(relaying);
+    free(relay.client);
+    free(last);
+  }
+}
+
+static ehlo_credentials credentials_of(uint32_t mechanism)
+{
+  ehlo_credentials all = {.struct_size = sizeof all, .mechanism = mechanism};
+  all.authzid = span("admin");
+  all.authcid = span("tim@example.com");
+  all.secret = span("tanstaaftanstaaf==");
+  all.host = span("mail.example.org");
+  all.port = 587;
+  return all;
+}
+
+/* Each mechanism, in clear and under TLS, accepted and not: the server's host hears what the client's host said. */
+static void every_mechanism_arrives(void **state)
+{
+  (void)state;
+  static const struct loop_message message = {ALICE, BOB, TEXT(CONTENT)};
+  for (unsigned n = 0; n < (EHLO_SASL_COUNT - 1) * 8; n++) {
+    uint32_t mechanism = 1 + n / 8;
+    int under_tls = n & 1;
+    uint16_t code = n & 2 ? 535 : 235;
+    ehlo_credentials credentials = credentials_of(mechanism);
+    struct loop_service services[] = {
+        {.verb = EHLO_VERB_STARTTLS, .verdict = {under_tls ? 220 : 454, LOOP_NOW}},
+        {.verb = EHLO_VERB_AUTH, .credentials = &credentials, .verdict = {code, n & 4 ? LOOP_LATER : LOOP_NOW}}};
+    ehlo_client_config client = client_config();
+    ehlo_server_config server = server_with_all(0);
+    client.allow_plaintext_auth = server.allow_plaintext_auth = n & 4 ? 1 : 0;
+    struct loop loop;
+    loop_open(&loop, &client, &server, &message, 1);
+    loop.services = services;
+    loop.service_count = 2;
+    run_and_check(&loop);
+    assert_int_equal(loop.done[0].code, under_tls ? 220 : 454);
+    if (loop.done[1].called == 1) {
+      assert_int_equal(loop.done[1].code, code);
+      assert_int_equal(loop.done[1].arrived, mechanism <= EHLO_SASL_OAUTHBEARER ? 1 : 2);
+      assert_int_equal(ehlo_client_authenticated(loop.client), code == 235);
+    } else {
+      int needs_tls = mechanism <= EHLO_SASL_OAUTHBEARER || mechanism == EHLO_SASL_SCRAM_SHA_1_PLUS ||
+                      mechanism == EHLO_SASL_SCRAM_SHA_256_PLUS;
+      assert_true(!under_tls && needs_tls);
+    }
+    assert_true(!under_tls || loop.done[1].called == 1);
+    expect(&loop, 0, EHLO_END_ACCEPTED, 1);
+    loop_close(&loop);
+  }
+}
+
+/* The services between the messages of one session. */
+static void services_between_messages(void **state)
+{
+  (void)state;
+  static const struct loop_message messages[] = {{ALICE, BOB, TEXT("1\r\n")}, {ALICE, BOB, TEXT("2\r\n")}};
+  ehlo_credentials credentials = credentials_of(EHLO_SASL_PLAIN);
+  struct loop_service services[] = {
+      {.verb = EHLO_VERB_STARTTLS, .at = 0},
+      {.verb = EHLO_VERB_AUTH, .at = 0, .credentials = &credentials, .verdict = {235, LOOP_NOW}},
+      {.verb = EHLO_VERB_ETRN, .at = 0, .argument = "@example.com", .verdict = {253, LOOP_LATER}},
+      {.verb = EHLO_VERB_XFORWARD, .at = 1, .argument = "NAME=spike.example ADDR=192.0.2.1"},
+      {.verb = EHLO_VERB_ETRN, .at = 1, .argument = "#queue", .verdict = {458, LOOP_NOW}},
+      {.verb = EHLO_VERB_XCLIENT, .at = 1, .argument = "NAME=spike.example PROTO=ESMTP"},
+      {.verb = EHLO_VERB_ETRN, .at = 2, .argument = "example.com", .verdict = {250, LOOP_NOW}}};
+  static const uint32_t codes[] = {220, 235, 253, 250, 458, 220, 250};
+  for (size_t amount = 0; amount < 4; amount++) {
+    ehlo_client_config client = client_config();
+    ehlo_server_config server = server_with_all(0);
+    struct loop loop;
+    loop_open(&loop, &client, &server, messages, 2);
+    loop.services = services;
+    loop.service_count = 7;
+    for (unsigned i = 0; i < 4; i++) {
+      loop.amount[octet_steps[i]] = amount;
+    }
+    loop.eager = amount & 1;
+    run_and_check(&loop);
+    for (unsigned i = 0; i < 7; i++) {
+      assert_int_equal(loop.done[i].code, codes[i]);
+      assert_int_equal(loop.done[i].arrived, 1);
+    }
+    assert_int_equal(ehlo_client_authenticated(loop.client), 0); /* XCLIENT made it forgotten */
+    assert_int_equal(ehlo_client_tls(loop.client), 1);
+    expect(&loop, 0, EHLO_END_ACCEPTED, 1);
+    expect(&loop, 1, EHLO_END_ACCEPTED, 1);
+    loop_close(&loop);
+  }
+}
+
+/* By URL in place of DATA, and what was begun in another session goes on at its offset. */
+static void content_that_the_server_has_or_fetches(void **state)
+{
+  (void)state;
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .transid = span("<1@client.example.com>")};
+  for (unsigned n = 0; n < 12; n++) {
+    struct loop_message message = {ALICE, THREE, TEXT(CONTENT)};
+    if (n & 1) {
+      message.burl = "imap://example.org/Drafts;uid=1;urlauth=submit";
+      message.message.code = n & 2 ? 554 : 0;
+    } else {
+      message.options = &options;
+      message.resume = n & 2 ? 1 : 0;
+      message.resume_at = n & 4 ? 18 : 0; /* behind a line */
+    }
+    ehlo_client_config client = client_config();
+    client.chunking = n & 8 ? EHLO_CHUNKING_ALWAYS : EHLO_CHUNKING_AUTO;
+    ehlo_server_config server = server_with_all(1);
+    struct loop loop;
+    loop_open(&loop, &client, &server, &message, 1);
+    run_and_check(&loop);
+    if (n & 1) {
+      expect(&loop, 0, n & 2 ? EHLO_END_REFUSED : EHLO_END_ACCEPTED, 3);
+      assert_int_equal(loop.sent[0].burl, 1);
+    } else {
+      expect(&loop, 0, EHLO_END_ACCEPTED, n & 2 ? 0 : 3);
+      assert_int_equal(loop.sent[0].mail, n & 2 ? 355 : 250);
+      assert_int_equal(loop.got[0].size, sizeof CONTENT - 1 - (n & 2 ? message.resume_at : 0));
+    }
+    loop_close(&loop);
+  }
+}
+
+/* LIMITS: the client stops where the server would (RFC 9422 4.1). */
+static void limits_are_kept(void **state)
+{
+  (void)state;
+  static const struct loop_message messages[] = {{ALICE, THREE, TEXT("1\r\n")}, {ALICE, BOB, TEXT("2\r\n")}};
+  for (unsigned use = 0; use < 2; use++) {
+    ehlo_client_config client = client_config();
+    ehlo_server_config server = server_with_all(0);
+    client.use[EHLO_EXT_LIMITS] = (uint8_t)use;
+    server.max_transactions = 1;
+    server.max_recipients = 2;
+    struct loop loop;
+    loop_open(&loop, &client, &server, messages, 2);
+    loop_run(&loop);
+    loop_check(&loop);
+    expect(&loop, 0, EHLO_END_ACCEPTED, 2);
+    assert_int_equal(loop.sent[0].rcpt_called, use ? 2 : 3);
+    assert_int_equal(loop.sent[1].called, !use);
+    assert_int_equal(loop.sent[1].error, use ? EHLO_ERR_LIMIT : 0);
+    assert_int_equal(loop.sent[1].mail, use ? 0 : 452);
+    loop_close(&loop);
+  }
+}
+
 /* ---- what breaks ------------------------------------------------------------------------------------------------- */
 
 static const struct loop_message break_session[] = {
@@ -881,6 +1264,47 @@ static void what_follows_turn_is_left_to_the_other_machine(void **state)
   }
 }
 
+/* RFC 2645: who has logged in gets his mail on the same connection; who has not is told to. */
+static void roles_are_reversed_by_atrn(void **state)
+{
+  (void)state;
+  ehlo_credentials credentials = credentials_of(EHLO_SASL_CRAM_MD5);
+  for (unsigned n = 0; n < 6; n++) {
+    struct loop_service services[] = {
+        {.verb = EHLO_VERB_ATRN, .at = 0, .argument = "example.com,sub.example.com"},
+        {.verb = EHLO_VERB_AUTH, .at = 0, .credentials = &credentials, .verdict = {235, LOOP_NOW}},
+        {.verb = EHLO_VERB_ATRN, .at = 0, .argument = "example.net", .verdict = {450, LOOP_NOW}},
+        {.verb = EHLO_VERB_ATRN,
+         .at = 0,
+         .argument = n & 1 ? "" : "example.com,sub.example.com",
+         .verdict = {250, n & 1 ? LOOP_LATER : LOOP_NOW}}};
+    ehlo_client_config client = client_config();
+    ehlo_server_config server = server_with_all(0);
+    struct loop first;
+    struct loop second;
+    loop_open(&first, &client, &server, a_to_b, 0);
+    first.services = services;
+    first.service_count = 4;
+    for (unsigned i = 0; i < 4; i++) {
+      first.amount[octet_steps[i]] = n / 2;
+    }
+    run_and_check(&first);
+    assert_int_equal(first.done[0].code, 530); /* [S-ATRN-03] */
+    assert_int_equal(first.done[0].arrived, 0);
+    assert_int_equal(first.done[2].code, 450); /* [S-ATRN-05] */
+    assert_int_equal(first.done[3].code, 250); /* [S-ATRN-07] [S-ATRN-09] */
+    assert_int_equal(ehlo_client_want(first.client), EHLO_WANT_TURN);
+    assert_int_equal(ehlo_server_want(first.server), EHLO_WANT_TURN);
+    loop_turn(&second, &first, NULL, NULL, b_to_a, 2);
+    run_and_check(&second);
+    expect(&second, 0, EHLO_END_ACCEPTED, 1);
+    expect(&second, 1, EHLO_END_ACCEPTED, 1);
+    assert_int_equal(second.quit, 221);
+    loop_close(&first);
+    loop_close(&second);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -906,6 +1330,13 @@ int main(void)
       cmocka_unit_test(roles_are_reversed),
       cmocka_unit_test(roles_that_are_not_reversed),
       cmocka_unit_test(what_follows_turn_is_left_to_the_other_machine),
+      cmocka_unit_test(roles_are_reversed_by_atrn),
+      cmocka_unit_test(every_parameter_arrives),
+      cmocka_unit_test(what_came_in_can_be_passed_on),
+      cmocka_unit_test(every_mechanism_arrives),
+      cmocka_unit_test(services_between_messages),
+      cmocka_unit_test(content_that_the_server_has_or_fetches),
+      cmocka_unit_test(limits_are_kept),
   };
   return cmocka_run_group_tests_name("loopback", tests, NULL, NULL);
 }
