@@ -6,6 +6,7 @@ under TLS (RFC 3207 6, CVE-2011-0411).
 """
 
 import contextlib
+import glob
 import os
 import re
 import smtplib
@@ -279,8 +280,8 @@ def client(port, content, mode='starttls', login='-', mechanism='PLAIN', authori
 
 
 class Impostor:
-    """A server with a certificate that says `answer` to STARTTLS, and by `offer` in which line of its EHLO answer it is.
-    `got`: what it got in clear behind that, and under TLS."""
+    """A server with a certificate, that says `offer` in its EHLO answer and `answer` to STARTTLS. `got`: what it got in
+    clear behind EHLO; `under_tls`."""
 
     def __init__(self, answer, offer=b'250-STARTTLS\r\n'):
         self.answer, self.offer, self.got, self.under_tls = answer, offer, b'', b''
@@ -371,10 +372,11 @@ class Client(unittest.TestCase):
     def test_tls_client_etrn(self):
         """TLS: tls-client asks Postfix for its queue, by ETRN: for a domain that it has, and for another"""
         more = {'smtpd_tls_cert_file': CERTIFICATE, 'smtpd_tls_key_file': KEY, 'smtpd_tls_security_level': 'may',
-                'fast_flush_domains': 'example.org', 'smtpd_etrn_restrictions': 'permit_mynetworks, reject'}
+                'queue_run_delay': '1000s', 'minimal_backoff_time': '1000s', 'fast_flush_domains': 'example.org',
+                'smtpd_etrn_restrictions': 'permit_mynetworks, reject'}
         with Postfix('smtp:[127.0.0.1]:1', **more) as relay:
             python_smtplib(relay.port, CONTENTS['ordinary'])
-            wait_for(lambda: 'status=deferred' in relay.log(), 30, relay.log)
+            wait_for(lambda: glob.glob(f'{relay.directory.name}/queue/deferred/?/*'), 30, relay.log)
             status, said = client(relay.port, b'', what='example.org')
             self.assertEqual((status, 'ETRN: 250\n' in said), (0, True), said)
             wait_for(lambda: relay.log().count('status=deferred') > 1, 30, relay.log)
