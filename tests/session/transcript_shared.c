@@ -190,7 +190,8 @@ static const char *const violation_names[] = {"?",
                                               "REPLY_CODE",
                                               "REPLY_MISMATCH",
                                               "REPLY_TOO_LONG",
-                                              "CUT_OFF"};
+                                              "BEFORE_TLS",
+                                              "SASL"};
 
 const char *verb_name(uint32_t verb)
 {
