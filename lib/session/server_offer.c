@@ -179,7 +179,7 @@ uint32_t ehlo_server_mechanisms(const ehlo_server *server)
       set &= ~(1U << mechanism);
     }
   }
-  return set;
+  return server->tls_verified ? set : set & ~(1U << EHLO_SASL_EXTERNAL);
 }
 
 void ehlo_server_hide(ehlo_server *server)
