@@ -150,7 +150,8 @@ typedef struct ehlo_server_config {
                            BURL  may be offered, ETRN and ATRN may not */
   uint8_t require_auth; /* 530 to all but AUTH, EHLO, HELO, NOOP, RSET, QUIT and STARTTLS until somebody is logged in or
                            ehlo_server_authorize was called (RFC 4954 6) */
-  uint8_t odmr;         /* on-demand relay, port 366: 502 to what is not AUTH or ATRN, nor one of those (RFC 2645 5) */
+  uint8_t odmr;         /* on-demand relay, port 366: 502 to what is not AUTH or ATRN, nor one of those; both must be
+                           on offer (RFC 2645 5) */
   uint8_t expn_252;     /* EXPN that is not offered gets 252 in place of 502 (RFC 5321 7.3) */
   uint8_t require_tls;  /* 530 to everything but NOOP, EHLO, STARTTLS and QUIT until TLS is there (RFC 3207 4). Not for
                            servers that an MX names */
@@ -313,7 +314,8 @@ typedef struct ehlo_event_unknown {
 
 /* AUTH asks whether credentials that are complete are good (PLAIN, LOGIN, EXTERNAL, XOAUTH2, OAUTHBEARER); silence is
  * 454. Answers: 235, 4yz, 5yz: 535 where they are not. For the two of OAuth ehlo_server_challenge tells the client what
- * is wrong; its next response comes as STEP. The spans die with the handler, and their octets are wiped. */
+ * is wrong; its next response comes as STEP. Name and password of LOGIN are held to what they can be in PLAIN: UTF-8
+ * without NUL, not empty. The spans die with the handler, and their octets are wiped. */
 typedef ehlo_credentials ehlo_event_auth;
 
 /* STEP asks what to say to a response by a mechanism that is the host's to know; silence is 454. Answers: 235, 4yz,
@@ -343,7 +345,9 @@ typedef struct ehlo_event_atrn {
 
 /* BURL asks the host to fetch content, as a chunk between those of BDAT (RFC 4468 3); silence is 451. Answers: 25z,
  * 4yz, 5yz (554 5.6.6: it cannot be fetched). With `last` this is the verdict on the message, the REPLY is MESSAGE's,
- * and a 2yz takes responsibility for it. */
+ * and a 2yz takes responsibility for it. Behind a BURL that failed, or could not be read, all but RSET, QUIT and the
+ * like is 503. Neither max_message_size nor the check for bare newlines knows what is fetched: both are the host's
+ * there. */
 typedef struct ehlo_event_burl {
   ehlo_span url;
   uint32_t last;
@@ -353,8 +357,9 @@ typedef struct ehlo_event_burl {
 
 /* XCLIENT asks whether this peer may say who the client is (Postfix, XCLIENT_README); silence is 550. Answers: 220,
  * 4yz, 5yz. Behind 220 the session is as behind the greeting, which the 220 is: everything that was said before is
- * forgotten, a login too (for the attribute LOGIN call ehlo_server_authorize in the next HELLO). XFORWARD asks whether
- * to note what it says, for logs; silence is 550. Answers: 250, 4yz, 5yz. */
+ * forgotten, a login too (for the attribute LOGIN call ehlo_server_authorize in the next HELLO; with require_auth also
+ * in CONNECT, for peers that may say XCLIENT). XFORWARD asks whether to note what it says, for logs; silence is 550.
+ * Answers: 250, 4yz, 5yz. */
 typedef struct ehlo_event_peer {
   ehlo_span attributes; /* for ehlo_attribute_next; all of them are on offer and well-formed */
 } ehlo_event_peer;
@@ -442,8 +447,9 @@ EHLO_API int ehlo_server_init(ehlo_server **out, void *memory, size_t size, cons
 EHLO_API int ehlo_server_attach(ehlo_server **out, void *memory, size_t size, ehlo_server_event_fn *on_event,
                                 void *user);
 
-/* How many octets at the front of the block hold something just now: all of it while a line, an answer or content is
- * under way, and some hundred octets while the session is idle between two commands. Pure; 0 for NULL. */
+/* How many octets at the front of the block hold something just now: all of it while a line, an answer, an exchange of
+ * AUTH or content is under way, and some hundred octets while the session is idle between two commands. Pure; 0 for
+ * NULL. */
 EHLO_API size_t ehlo_server_kept(const ehlo_server *server);
 
 /* Moves a session, within this process, to the `size` octets at `memory`, aligned for max_align_t and apart from the
@@ -489,7 +495,7 @@ EHLO_API uint32_t ehlo_server_want(const ehlo_server *server);
 /* What a TLS handshake came to. New fields are appended. */
 typedef struct ehlo_tls {
   size_t struct_size; /* sizeof(ehlo_tls) */
-  uint32_t verified;  /* 1: the peer showed a certificate, and the host trusts it */
+  uint32_t verified;  /* 1: the peer showed a certificate, and the host trusts it. EXTERNAL is on offer only then */
 } ehlo_tls;
 
 /* TLS is there. Behind a STARTTLS that the host accepted, once ehlo_server_want shows TLS and the output is written,
@@ -529,8 +535,9 @@ EHLO_API uint32_t ehlo_server_timeout(const ehlo_server *server, uint64_t *epoch
 
 /* The host vouches for the client: by its address, its certificate, XCLIENT's LOGIN, or to name whom a mechanism of its
  * own has let in. What require_auth and ATRN ask for is met; `name`, which may be empty, is what ehlo_server_identity
- * tells, copied. STARTTLS and XCLIENT make it forgotten. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
- * EHLO_ERR_TOO_LONG over EHLO_IDENTITY_SIZE, or for any name where AUTH is not offered. */
+ * tells, copied; given in an exchange of AUTH, it stands in place of the name that this proves. STARTTLS and XCLIENT
+ * make it forgotten. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_TOO_LONG over EHLO_IDENTITY_SIZE, or
+ * for any name where AUTH is not offered. */
 EHLO_API int ehlo_server_authorize(ehlo_server *server, ehlo_span name);
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -586,9 +593,10 @@ EHLO_API uint32_t ehlo_server_hello_verb(const ehlo_server *server);
 /* Is the session under TLS? 1 or 0. */
 EHLO_API int ehlo_server_tls(const ehlo_server *server);
 
-/* Did AUTH succeed? 1 or 0; by which mechanism, EHLO_SASL_OTHER before, or for one that is none of ours; and who it is:
- * the authzid, or the authcid where that is empty; empty if it is longer than EHLO_IDENTITY_SIZE, or unknown to the
- * library, which is so for mechanisms that are the host's. Lives until the next feed or move. */
+/* Did AUTH succeed? 1 or 0; an exchange that fails changes nothing. By which mechanism, EHLO_SASL_OTHER before, or for
+ * one that is none of ours; and who it is: the authzid, or the authcid where that is empty; empty if it is longer than
+ * EHLO_IDENTITY_SIZE, or unknown to the library, which is so for mechanisms that are the host's. Lives until the next
+ * feed or move. */
 EHLO_API int ehlo_server_authenticated(const ehlo_server *server);
 EHLO_API uint32_t ehlo_server_mechanism(const ehlo_server *server);
 EHLO_API ehlo_span ehlo_server_identity(const ehlo_server *server);

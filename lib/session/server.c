@@ -109,16 +109,18 @@ int ehlo_server_close(ehlo_server *server, uint32_t reason)
   if (server->state == STATE_CLOSED) {
     return 0; /* a handler ended it meanwhile, and the last word is said */
   }
+  ehlo_auth_wipe(server, server->line.used); /* a line that is never dealt with may be a secret */
   ehlo_server_enter(server, STATE_CLOSED);
   return !server->unfinished && !turned;
 }
 
-/* An error counts against the peer, unless it is the host's verdict on a message, or a chunk that was on its way when
- * an earlier one failed (RFC 3030 2). */
+/* An error counts against the peer, unless it is the host's verdict on a message or part of it, or a chunk that was on
+ * its way when an earlier one failed (RFC 3030 2). */
 static void count_error(ehlo_server *server, uint32_t verb)
 {
+  int is_chunk = verb == EHLO_VERB_BDAT || verb == EHLO_VERB_BURL;
   if (verb == EHLO_VERB_MESSAGE || verb == EHLO_VERB_RESULT || verb == EHLO_VERB_CONNECT ||
-      (verb == EHLO_VERB_BDAT && server->chunk_failed) || server->state == STATE_CLOSED) {
+      (is_chunk && server->chunk_failed) || server->state == STATE_CLOSED) {
     return;
   }
   server->errors++;
@@ -259,13 +261,6 @@ static int must_wait(const ehlo_server *server, uint32_t verb)
 
 enum { STALL_NO, STALL_ROOM, STALL_TICKETS, STALL_PAUSED };
 
-/* Lines of AUTH are far longer than others (RFC 4954 4). */
-static uint32_t line_limit(const ehlo_server *server)
-{
-  int login = server->state == STATE_AUTH || (server->state == STATE_IDLE && server_offers(server, EHLO_EXT_AUTH));
-  return login ? server->line_size : server->max_line;
-}
-
 /* Takes a line. Returns 1 if the machine can go on. */
 static int feed_line(ehlo_server *server, const unsigned char *data, size_t size, size_t *taken)
 {
@@ -284,7 +279,9 @@ static int feed_line(ehlo_server *server, const unsigned char *data, size_t size
   ehlo_span line;
   unsigned seen;
   unsigned char *buffer = server_part(server, server->line_at);
-  int result = ehlo_line_take(&server->line, buffer, line_limit(server), data, size, taken, &line, &seen);
+  /* One limit at all times: of what is in the buffer already a smaller one would make nonsense. Lines that are not of
+   * AUTH, and too long, are refused once they are known. */
+  int result = ehlo_line_take(&server->line, buffer, server->line_size, data, size, taken, &line, &seen);
   if (result == LINE_MORE) {
     return 0;
   }
@@ -298,7 +295,7 @@ static int feed_line(ehlo_server *server, const unsigned char *data, size_t size
   server->epoch++;
   if (server->state == STATE_AUTH) {
     ehlo_auth_line(server, result, line);
-    ehlo_auth_wipe(server);
+    ehlo_auth_wipe(server, line.len);
   } else {
     ehlo_command_line(server, result, line, seen);
   }

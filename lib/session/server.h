@@ -106,6 +106,7 @@ struct ehlo_server {
   uint32_t texts_of_config_at;
   uint32_t identity_at;
   uint32_t identity_size;
+  uint32_t exchange_at; /* where AUTH is offered: the name that is being proved, and the mechanism as it is spelt */
   uint32_t slots_at;
   uint32_t texts_at;
   uint32_t hello_at;
@@ -171,8 +172,9 @@ struct ehlo_server {
   uint8_t sasl;          /* EHLO_SASL_ of the exchange that goes on */
   uint8_t sasl_step;     /* STEP_ of server_auth.c */
   uint8_t sasl_name_len;
+  uint8_t named;          /* the host has named the client since the exchange began */
   uint32_t identity_len;  /* of the name that was proved */
-  uint32_t next_identity; /* of the one that is being proved, in the same place */
+  uint32_t next_identity; /* of the one that is being proved */
   uint32_t mails;         /* MAIL and its kin, whatever became of them (RFC 9422 4.1) */
   uint64_t epoch;
 
@@ -324,8 +326,9 @@ void ehlo_command_auth(ehlo_server *server, ehlo_span argument);
 /* Deals with a line in STATE_AUTH; `result` as in ehlo_command_line. */
 void ehlo_auth_line(ehlo_server *server, int result, ehlo_span line);
 
-/* Wipes the line buffer: a line of AUTH was dealt with. */
-void ehlo_auth_wipe(ehlo_server *server);
+/* Wipes a line of so many octets from the line buffer, and what was decoded from it: it was dealt with, or never will
+ * be. */
+void ehlo_auth_wipe(ehlo_server *server, size_t size);
 
 /* Nobody is logged in any more. */
 void ehlo_auth_forget(ehlo_server *server);
@@ -401,8 +404,11 @@ void ehlo_command_rcpt(ehlo_server *server, ehlo_span argument, unsigned seen);
 
 /* ---- server_content.c ---- */
 
-/* BURL: content that the host fetches, as a chunk. `row`: the reply that refuses it, or REPLY_ROWS. */
+/* BURL: content that the host fetches, as a chunk. */
 void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last);
+
+/* A BURL was refused: its part of the message is missing, so the transaction has failed (RFC 4468 3.2). */
+void ehlo_content_missing(ehlo_server *server);
 
 /* Behind 354: content begins. */
 void ehlo_content_begin(ehlo_server *server);

@@ -5,7 +5,8 @@
  * said, and asks the host once; for other mechanisms each response is a step that asks, and the host answers with a
  * challenge or the verdict.
  *
- * Responses are decoded into the line buffer, and wiped from it when the host has seen them.
+ * Responses are decoded into the line buffer, and wiped from it when the host has seen them. The name that is being
+ * proved has a place of its own, so that whatever is said in an exchange that comes to nothing changes nothing.
  */
 #include "server.h"
 
@@ -30,10 +31,16 @@ static char *identity(const ehlo_server *server)
   return (char *)server_part(server, server->identity_at);
 }
 
-/* The mechanism as the client spelt it, behind the identity. */
+/* The name that is being proved. */
+static char *next_identity(const ehlo_server *server)
+{
+  return (char *)server_part(server, server->exchange_at);
+}
+
+/* The mechanism as the client spelt it, behind that. */
 static char *sasl_name(const ehlo_server *server)
 {
-  return identity(server) + server->identity_size;
+  return next_identity(server) + server->identity_size;
 }
 
 /* Keeps the name that is being proved, if there is room for it. */
@@ -41,7 +48,7 @@ static void keep_identity(ehlo_server *server, ehlo_span name)
 {
   server->next_identity = name.len <= server->identity_size ? (uint32_t)name.len : 0;
   if (server->next_identity > 0) {
-    memmove(identity(server), name.ptr, name.len);
+    memcpy(next_identity(server), name.ptr, name.len);
   }
 }
 
@@ -144,21 +151,23 @@ static void ask_step(ehlo_server *server, const ehlo_span *response)
   ehlo_slot_ask(server, ehlo_slot_open(server, EHLO_VERB_AUTH), &event);
 }
 
-/* LOGIN: first the name, then the password. */
+/* LOGIN: first the name, then the password, each what it can be in PLAIN too. An empty password is none: some that
+ * check passwords take it for a client that wants no more than to be nobody (RFC 4513 5.1.2). */
 static void take_login(ehlo_server *server, ehlo_span response)
 {
-  if (server->sasl_step != STEP_PASSWORD) {
-    if (response.len == 0 || response.len > server->identity_size || ehlo_utf8_valid(response) != response.len ||
-        memchr(response.ptr, '\0', response.len) != NULL) {
-      bad_response(server, EHLO_VIOLATION_SASL, REPLY_SASL_SYNTAX);
-      return;
-    }
+  int is_name = server->sasl_step != STEP_PASSWORD;
+  if (response.len == 0 || (is_name && response.len > server->identity_size) ||
+      ehlo_utf8_valid(response) != response.len || memchr(response.ptr, '\0', response.len) != NULL) {
+    bad_response(server, EHLO_VIOLATION_SASL, REPLY_SASL_SYNTAX);
+    return;
+  }
+  if (is_name) {
     keep_identity(server, response);
     challenge(server, "Password:", STEP_PASSWORD);
     return;
   }
   ehlo_credentials credentials = {.struct_size = sizeof credentials, .mechanism = EHLO_SASL_LOGIN};
-  credentials.authcid = span_of(identity(server), server->next_identity);
+  credentials.authcid = span_of(next_identity(server), server->next_identity);
   credentials.secret = response;
   ask_verdict(server, &credentials);
 }
@@ -224,6 +233,7 @@ void ehlo_command_auth(ehlo_server *server, ehlo_span argument)
   server->sasl_step = STEP_FIRST;
   server->sasl_name_len = (uint8_t)name.len;
   server->next_identity = 0;
+  server->named = 0;
   memcpy(sasl_name(server), name.ptr, name.len);
   if (initial.len > 0) {
     take_response(server, initial.len == 1 && initial.ptr[0] == '=' ? span_of("", 0) : initial);
@@ -250,9 +260,9 @@ void ehlo_auth_line(ehlo_server *server, int result, ehlo_span line)
   }
 }
 
-void ehlo_auth_wipe(ehlo_server *server)
+void ehlo_auth_wipe(ehlo_server *server, size_t size)
 {
-  wipe(server_part(server, server->line_at), server->line_size);
+  wipe(server_part(server, server->line_at), size);
 }
 
 void ehlo_auth_proceed(ehlo_server *server, const struct slot *slot)
@@ -265,11 +275,13 @@ void ehlo_auth_proceed(ehlo_server *server, const struct slot *slot)
     server->authenticated = 1;
     server->authorized = 1;
     server->mechanism = server->sasl;
-    server->identity_len = server->next_identity;
-  } else {
-    server->identity_len = 0;
-    wipe(identity(server), server->identity_size);
+    if (!server->named) {
+      server->identity_len = server->next_identity;
+      memcpy(identity(server), next_identity(server), server->next_identity);
+    }
   }
+  wipe(next_identity(server), server->next_identity);
+  server->next_identity = 0;
 }
 
 /* ---- what the host says and asks ---- */
@@ -283,6 +295,7 @@ int ehlo_server_authorize(ehlo_server *server, ehlo_span name)
     return EHLO_ERR_TOO_LONG;
   }
   server->authorized = 1;
+  server->named = 1;
   server->identity_len = (uint32_t)name.len;
   if (name.len > 0) {
     memmove(identity(server), name.ptr, name.len);

@@ -288,6 +288,7 @@ static void burl(ehlo_server *server, ehlo_span argument)
   ehlo_span url;
   uint32_t last;
   if (ehlo_parse_burl(argument, &url, &last) != EHLO_OK) {
+    ehlo_content_missing(server);
     ehlo_server_refuse(server, EHLO_VERB_BURL, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
     return;
   }
@@ -365,71 +366,105 @@ static void bad_line(ehlo_server *server, uint32_t kind, ehlo_span line, unsigne
   ehlo_server_refuse(server, EHLO_VERB_LINE, kind, line, server->state == STATE_REFUSED ? server->refusal : row);
 }
 
-/* AUTH as far as anybody may see it: an initial response is a secret. */
-static ehlo_span without_response(ehlo_span line, const ehlo_command *command)
+/* A line that cannot be read as a command: too long, or with a bare CR or LF in it. What it would have brought is
+ * missing: of BDAT nobody knows where its octets end, and a message without what BURL stood for is another one. */
+static void unreadable_line(ehlo_server *server, uint32_t kind, ehlo_span line, unsigned row, uint32_t verb)
 {
-  ehlo_span argument = command->argument;
-  const char *space = argument.len == 0 ? NULL : memchr(argument.ptr, ' ', argument.len);
-  return space == NULL ? line : span_between(line.ptr, space);
+  if (verb == EHLO_VERB_BDAT) {
+    ehlo_server_violation(server, kind, EHLO_VERB_BDAT, line);
+    if (server->state != STATE_CLOSED && ehlo_server_close(server, EHLO_END_SHUTDOWN)) {
+      ehlo_server_say(server, EHLO_VERB_BDAT, REPLY_BAD_CHUNK);
+    }
+    return;
+  }
+  if (verb == EHLO_VERB_BURL && server_offers(server, EHLO_EXT_BURL)) {
+    ehlo_content_missing(server);
+  }
+  bad_line(server, kind, line, row);
 }
 
-void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen)
+/* Deals with a command whose line was read; `line` is as much of it as anybody may see. */
+static void take_command(ehlo_server *server, ehlo_command *command, ehlo_span line, unsigned seen)
 {
-  ehlo_command command;
-  if (result == LINE_TOO_LONG) {
-    bad_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG);
-    return;
-  }
-  if (result == LINE_BARE_NEWLINE) {
-    bad_line(server, EHLO_VIOLATION_BARE_NEWLINE, line, REPLY_BARE_NEWLINE_LINE);
-    return;
-  }
-  if (ehlo_parse_command(line, &command) != EHLO_OK) {
-    bad_line(server, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
-    return;
-  }
-  if (command.verb != EHLO_VERB_AUTH && line.len + 2 > server->max_line) {
-    bad_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG); /* only AUTH has the whole buffer */
-    return;
-  }
-  if (command.verb == EHLO_VERB_AUTH) {
-    line = without_response(line, &command);
-  }
   ehlo_event event;
   event.type = EHLO_EVENT_COMMAND;
   event.ticket = 0;
-  event.as.command.verb = command.verb;
+  event.as.command.verb = command->verb;
   event.as.command.line = line;
   ehlo_server_emit(server, &event);
   if (server->state == STATE_CLOSED) {
     return;
   }
-  server->mails += verb_opens_transaction(command.verb) ? 1 : 0;
-  if (server->state == STATE_REFUSED && command.verb != EHLO_VERB_BDAT) {
-    refused_session(server, command.verb);
+  server->mails += verb_opens_transaction(command->verb) ? 1 : 0;
+  if (server->state == STATE_REFUSED && command->verb != EHLO_VERB_BDAT) {
+    refused_session(server, command->verb);
     return;
   }
   uint32_t kind;
-  unsigned row = check_command(server, &command, seen, &kind);
-  if (command.verb == EHLO_VERB_BDAT) {
-    bdat(server, &command, line, row, kind);
+  unsigned row = check_command(server, command, seen, &kind);
+  if (command->verb == EHLO_VERB_BDAT) {
+    bdat(server, command, line, row, kind);
     return;
   }
   if (row != REPLY_ROWS) {
-    ehlo_server_refuse(server, command.verb, kind, line, row);
+    if (command->verb == EHLO_VERB_BURL && row != REPLY_NOT_IMPLEMENTED) {
+      ehlo_content_missing(server);
+    }
+    ehlo_server_refuse(server, command->verb, kind, line, row);
     return;
   }
-  if (command.argument.len > 0 && (command.argument.ptr[0] == ' ' || command.argument.ptr[0] == '\t') &&
-      ehlo_commands[command.verb].argument == ARGUMENT_MUST) {
-    if (!ehlo_server_lenient(server, command.verb, EHLO_VIOLATION_EXTRA_SPACES, line, server->allow_extra_spaces)) {
+  if (command->argument.len > 0 && (command->argument.ptr[0] == ' ' || command->argument.ptr[0] == '\t') &&
+      ehlo_commands[command->verb].argument == ARGUMENT_MUST) {
+    if (!ehlo_server_lenient(server, command->verb, EHLO_VIOLATION_EXTRA_SPACES, line, server->allow_extra_spaces)) {
       if (server->state != STATE_CLOSED) {
-        ehlo_server_say(server, command.verb, REPLY_SYNTAX);
+        if (command->verb == EHLO_VERB_BURL) {
+          ehlo_content_missing(server);
+        }
+        ehlo_server_say(server, command->verb, REPLY_SYNTAX);
       }
       return;
     }
-    span_skip_spaces(&command.argument);
+    span_skip_spaces(&command->argument);
   }
-  dispatch(server, &command, seen);
+  dispatch(server, command, seen);
+}
+
+/* AUTH as far as anybody may see it: an initial response is a secret. */
+static ehlo_span without_response(const ehlo_command *command)
+{
+  ehlo_span argument = command->argument;
+  size_t length = 0;
+  while (length < argument.len &&
+         (octet_is((unsigned char)argument.ptr[length], CLASS_LDH) || argument.ptr[length] == '_')) {
+    length++;
+  }
+  return argument.len == 0 ? command->name : span_between(command->name.ptr, argument.ptr + length);
+}
+
+void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned seen)
+{
+  ehlo_command command;
+  size_t size = line.len;
+  int parsed = ehlo_parse_command(line, &command) == EHLO_OK; /* of a line that was dropped, its beginning */
+  uint32_t verb = parsed ? command.verb : (uint32_t)EHLO_VERB_LINE;
+  if (verb == EHLO_VERB_AUTH) {
+    line = without_response(&command);
+  } else if (size + 2 > server->max_line) { /* only AUTH has the whole buffer */
+    result = LINE_TOO_LONG;
+    line.len = server->max_line - 2;
+  }
+  if (result == LINE_TOO_LONG) {
+    unreadable_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG, verb);
+  } else if (result == LINE_BARE_NEWLINE) {
+    unreadable_line(server, EHLO_VIOLATION_BARE_NEWLINE, line, REPLY_BARE_NEWLINE_LINE, verb);
+  } else if (!parsed) {
+    bad_line(server, EHLO_VIOLATION_SYNTAX, line, REPLY_BAD_LINE);
+  } else {
+    take_command(server, &command, line, seen);
+  }
+  if (verb == EHLO_VERB_AUTH) {
+    ehlo_auth_wipe(server, size);
+  }
 }
 
 /* ---- proceed ---- */

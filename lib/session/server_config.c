@@ -102,6 +102,9 @@ static int extensions_are_legal(const ehlo_server_config *config)
   if (config->submission && (offers(config, EHLO_EXT_ETRN) || offers(config, EHLO_EXT_ATRN))) {
     return 0; /* RFC 6409 7 */
   }
+  if (config->odmr && !(offers(config, EHLO_EXT_ATRN) && offers(config, EHLO_EXT_AUTH))) {
+    return 0; /* RFC 2645 5.1.1 */
+  }
   return config->deliver_by_min <= 999999999 && (config->mechanisms & 1) == 0 &&
          config->mechanisms >> EHLO_SASL_COUNT == 0;
 }
@@ -139,9 +142,11 @@ static size_t lay_out(ehlo_server *server, const ehlo_server_config *config)
   }
   server->identity_at = (uint32_t)at;
   server->identity_size = offers(config, EHLO_EXT_AUTH) ? EHLO_IDENTITY_SIZE : 0;
-  at += server->identity_size == 0 ? 0 : (size_t)server->identity_size + SASL_NAME_MAX;
+  at += server->identity_size;
   server->hello_at = (uint32_t)at;
   at += config->hello_size;
+  server->exchange_at = (uint32_t)at;
+  at += server->identity_size == 0 ? 0 : (size_t)server->identity_size + SASL_NAME_MAX;
   at = (at + 15) / 16 * 16;
   server->slots_at = (uint32_t)at;
   at += (size_t)config->max_pending * sizeof(struct slot);
@@ -268,7 +273,7 @@ size_t ehlo_server_kept(const ehlo_server *server)
     return 0;
   }
   int idle = server->count == 0 && server->line.used == 0 && !server->line.held && !server->busy &&
-             output_waiting(&server->output) == 0;
+             output_waiting(&server->output) == 0 && server->state != STATE_AUTH;
   return idle ? (size_t)server->hello_at + server->hello_len : server->block;
 }
 

@@ -330,19 +330,35 @@ int ehlo_content_skip(ehlo_server *server, size_t size, size_t *taken)
   return 1;
 }
 
+void ehlo_content_missing(ehlo_server *server)
+{
+  if (server->state == STATE_RCPT || server->state == STATE_CHUNKS) {
+    ehlo_server_enter(server, STATE_CHUNKS);
+    server->chunk_failed = 1;
+    server->fate = server->fate != 0 ? server->fate : EHLO_END_REFUSED;
+  }
+}
+
 void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last)
 {
   ehlo_event event = {.type = EHLO_EVENT_BURL, .as.burl = {url, (uint32_t)last, server->recipients, server->octets}};
-  if (!server->chunking) {
-    server->chunking = 1;
-    server->chunk.after_cr = 0;
+  /* A CR before what is fetched has lost its LF, as at the end of the message. */
+  int bare = server->chunking && server->chunk.after_cr && server->body != EHLO_BODY_BINARYMIME;
+  server->chunking = 1;
+  server->chunk.after_cr = 0;
+  if (bare) {
+    ehlo_server_violation(server, EHLO_VIOLATION_BARE_NEWLINE, EHLO_VERB_MESSAGE, span_of("", 0));
+    if (server->state == STATE_CLOSED) {
+      return;
+    }
   }
   struct slot *slot = ehlo_slot_open(server, last ? EHLO_VERB_MESSAGE : EHLO_VERB_BURL);
-  if (last) {
-    server->results_asked = 1;
-    ehlo_server_enter(server, STATE_VERDICT);
-  }
-  if (server->doomed) {
+  server->results_asked = last ? 1 : 0;
+  ehlo_server_enter(server, last ? STATE_VERDICT : STATE_CHUNKS);
+  if (bare && !server->allow_bare_newline) {
+    server->fate = EHLO_END_BARE_NEWLINE;
+    ehlo_slot_answer(server, slot, REPLY_BARE_NEWLINE_DATA);
+  } else if (server->doomed) {
     ehlo_slot_answer(server, slot, REPLY_LOCAL_ERROR);
   } else {
     ehlo_slot_ask(server, slot, &event);

@@ -244,6 +244,9 @@ static unsigned default_row(const ehlo_server *server, uint32_t verb, uint32_t c
   if (verb == EHLO_VERB_AUTH && code == 454) {
     return REPLY_AUTH_LATER;
   }
+  if (verb == EHLO_VERB_ETRN && (code == 251 || code == 252)) {
+    return code == 251 ? REPLY_ETRN_NONE : REPLY_ETRN_PENDING;
+  }
   return verb == EHLO_VERB_CONNECT && code == 554 ? (unsigned)REPLY_NO_SERVICE : ehlo_reply_find(code);
 }
 
@@ -357,9 +360,11 @@ static int code_is_legal(const ehlo_server *server, const struct slot *slot, int
   if (code < 400 && slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT) {
     return 0; /* not before its end has been seen */
   }
-  /* What opens a session, a door for content or a turn has one positive code only; so tells what follows it. */
+  /* What opens a session, a door for content or a turn, or proves who is there, has one positive code only; so tells
+   * what follows it. */
   int exact = slot->verb == EHLO_VERB_CONNECT || verb_is_hello(slot->verb) || slot->verb == EHLO_VERB_DATA ||
-              slot->verb == EHLO_VERB_TURN || slot->verb == EHLO_VERB_ATRN || slot->verb == EHLO_VERB_XCLIENT;
+              slot->verb == EHLO_VERB_TURN || slot->verb == EHLO_VERB_ATRN || slot->verb == EHLO_VERB_XCLIENT ||
+              slot->verb == EHLO_VERB_XFORWARD || slot->verb == EHLO_VERB_STARTTLS || slot->verb == EHLO_VERB_AUTH;
   if (code == 355 && verb_opens_transaction(slot->verb)) {
     return server->next_transid;
   }

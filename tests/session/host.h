@@ -11,7 +11,7 @@
 
 #include "ehlo.h"
 
-enum { EVENT_KINDS = 20, HOST_OUTPUT = 1 << 16 };
+enum { EVENT_KINDS = EHLO_EVENT_XFORWARD + 1, HOST_OUTPUT = 1 << 16 };
 
 #define EVENT_BIT(event) (1U << (event))
 

@@ -3,6 +3,7 @@
  * transcript_read.c    text to sections, each one session
  * transcript_host.c    the host of a replay: it keeps to the documented loop, answers as written, and watches the laws
  * transcript_parameters.c  the values of MAIL and RCPT, in words
+ * transcript_secrets.c     the events of AUTH and its kin in words, and what of their secrets is left in a block
  * transcript.c         every way to replay a section, each held to the log of the first
  * transcript_shared.c  what the transcripts of the client use too
  *
@@ -18,12 +19,12 @@
 
 enum { MAX_ANSWER_LINES = 8 };
 
-enum { ANSWER_ACCEPT, ANSWER_CODE, ANSWER_SILENT, ANSWER_DEFER, ANSWER_FAIL, ANSWER_FATAL };
+enum { ANSWER_ACCEPT, ANSWER_CODE, ANSWER_CHALLENGE, ANSWER_SILENT, ANSWER_DEFER, ANSWER_FAIL, ANSWER_FATAL };
 
 struct answer {
   int kind; /* ANSWER_ */
   int code;
-  size_t lines; /* of ANSWER_CODE, at least 1 */
+  size_t lines; /* of ANSWER_CODE, at least 1; of ANSWER_CHALLENGE, 1 */
   struct answer_line {
     char enhanced[12]; /* empty: none given */
     char *text;
@@ -47,13 +48,14 @@ enum {
   ACTION_TIMED_OUT,
   ACTION_OFFER,
   ACTION_TLS_DONE,
+  ACTION_AUTHORIZE,
   ACTION_SENT
 };
 
 struct item {
   int kind; /* ITEM_ */
   unsigned line;
-  struct text octets; /* SEND: what is sent; EXPECT: the replies */
+  struct text octets; /* SEND: what is sent; EXPECT: the replies; ACTION_AUTHORIZE: the name */
 
   uint32_t event;       /* POLICY: EHLO_EVENT_ */
   unsigned count;       /* POLICY: how many of them */
@@ -81,6 +83,7 @@ struct section {
   int has_max_pending;
   int has_output_size;
   int under_tls; /* from before the greeting on */
+  int verified;  /* the client shows a certificate in the handshake */
   ehlo_server_config config;
   struct text texts[CONFIG_TEXTS]; /* of the config */
   struct text given; /* octets that bring the session to where the section begins, a CRLF behind each command */
@@ -136,9 +139,25 @@ enum { CUT_NONE = -1, CUT_EVERYWHERE = -2 };
 int transcript_replay(const struct section *section, const struct way *way, long first, long second, int check,
                       struct text *log, struct text *trouble);
 
+/* The fields of AUTH, STEP, ETRN, ATRN, BURL, XCLIENT and XFORWARD; nothing for other events. */
+void print_extension_event(struct text *out, const ehlo_event *event);
+
+/* The name of a mechanism; "OTHER" for those that are the host's. */
+const char *mechanism_name(uint32_t mechanism);
+
 /* The values of the parameters of MAIL and RCPT, a space before each: what is said, and nothing else. */
 void print_mail_parameters(struct text *out, const ehlo_mail_parameters *parameters);
 void print_rcpt_parameters(struct text *out, const ehlo_rcpt_parameters *parameters);
+
+/* ---- secrets --------------------------------------------------------------------------------------------------------
+ */
+
+/* What the host was told and nobody else may see: passwords, tokens, responses, as they are and as the wire had them;
+ * each of four octets or more, with its length before it as a size_t. */
+void secrets_add(struct text *secrets, const ehlo_event *event);
+
+/* Does one of them stand in the octets, but for those of `exempt`? */
+int secrets_are_in(const struct text *secrets, const char *octets, size_t size, ehlo_span exempt);
 
 /* ---- all replays ----------------------------------------------------------------------------------------------------
  */

@@ -10,7 +10,8 @@
  *   - output stays where it is and is only appended to;
  *   - tickets are never used twice;
  *   - each reply on the wire is well-formed and has its REPLY event, in order, with its code and enhanced code;
- *   - no 2yz to RCPT, message or LMTP result that the host did not give;
+ *   - no 2yz to RCPT, message, LMTP result, AUTH, ETRN, ATRN, BURL, XCLIENT or XFORWARD that the host did not give;
+ *   - of secrets that the host was told nothing is left in the block when the call has returned;
  *   - each accepted MAIL has one END, after its last verdict, and no second transaction begins before;
  *   - events come behind the COMMAND that they belong to, and BODY adds up to what MESSAGE, RESULT and END tell;
  *   - no BODY comes while one is deferred or after one was refused;
@@ -36,6 +37,7 @@ struct open_ticket {
   int kind;             /* OPEN_ */
   uint32_t event;       /* EHLO_EVENT_ */
   struct answer answer; /* OPEN_AUTOMATIC */
+  int is_verdict;       /* on a message, or for one of its recipients */
   size_t next_line;     /* of the answer, that is still to be given */
   uint64_t number;      /* OPEN_EXPLICIT: the tag, from 1 */
 };
@@ -91,8 +93,9 @@ struct run {
   struct reply *told; /* REPLY events, and the first of them that is still to be seen on the wire */
   size_t told_count;
   size_t told_seen;
-  struct text lent;   /* what the config points to */
-  struct text output; /* a copy of what ehlo_server_output gave last */
+  struct text lent;    /* what the config points to */
+  struct text secrets; /* told, and not sent again since */
+  struct text output;  /* a copy of what ehlo_server_output gave last */
   const char *output_at;
 
   uint32_t command;     /* the verb of the last COMMAND */
@@ -103,6 +106,7 @@ struct run {
   int content_depends;    /* so it does for what is in `content` */
   int transaction_open;   /* an accepted MAIL without END */
   unsigned verdicts_open; /* MESSAGE and RESULT without reply */
+  int giving;             /* what the section is given */
   int started;
   int fatal;
   int lost;
@@ -179,6 +183,9 @@ static void sleep_and_wake(struct run *run, char *old, char *block)
 /* After every call: the output stays where it is, and the block can be moved. */
 static void after_call(struct run *run)
 {
+  LAW(run,
+      !secrets_are_in(&run->secrets, block_place(run, run->arena), run->block_size, ehlo_server_identity(run->server)),
+      "no secret is left in the block");
   /* Long sections pause often; and attach asks the processor what it can do, which is slow. */
   unsigned every = run->section->octets > 500 ? 7 : 1;
   if (run->way->moves && run->pauses++ % every == 0) {
@@ -222,7 +229,8 @@ static void replies_check(struct run *run)
     if (run->wire.ptr[i] != '\r' || run->wire.ptr[i + 1] != '\n') {
       continue;
     }
-    LAW(run, i + 2 - line <= 512, "a reply line has at most 512 octets");
+    LAW(run, i + 2 - line <= (memcmp(run->wire.ptr + line, "334", 3) == 0 ? 12288 : 512),
+        "a reply line has at most 512 octets, a challenge 12,288");
     ehlo_reply_line parsed;
     ehlo_span text = {run->wire.ptr + line, i - line};
     if (ehlo_parse_reply_line(text, &parsed) != EHLO_OK || text.len < 4) {
@@ -323,14 +331,22 @@ static int verdict_given(const struct run *run, uint32_t ticket)
   return 0;
 }
 
-static struct open_ticket *open_new(struct run *run, uint32_t ticket, int kind, uint32_t event)
+/* Is it a verdict on a message that the event asks for? */
+static int asks_verdict(const ehlo_event *event)
+{
+  return event->type == EHLO_EVENT_MESSAGE || event->type == EHLO_EVENT_RESULT ||
+         (event->type == EHLO_EVENT_BURL && event->as.burl.last);
+}
+
+static struct open_ticket *open_new(struct run *run, const ehlo_event *event, int kind)
 {
   run->open = realloc(run->open, (run->open_count + 1) * sizeof *run->open);
   struct open_ticket *open = &run->open[run->open_count++];
   memset(open, 0, sizeof *open);
-  open->ticket = ticket;
+  open->ticket = event->ticket;
   open->kind = kind;
-  open->event = event;
+  open->event = event->type;
+  open->is_verdict = asks_verdict(event);
   return open;
 }
 
@@ -360,6 +376,8 @@ static int give(struct run *run, uint32_t ticket, const struct answer *answer, s
   int error = EHLO_OK;
   if (answer->kind == ANSWER_ACCEPT) {
     error = ehlo_server_accept(run->server, ticket);
+  } else if (answer->kind == ANSWER_CHALLENGE) {
+    error = ehlo_server_challenge(run->server, ticket, (ehlo_span){answer->line[0].text, answer->line[0].length});
   }
   for (; answer->kind == ANSWER_CODE && *next_line < answer->lines && error == EHLO_OK; ++*next_line) {
     const struct answer_line *line = &answer->line[*next_line];
@@ -429,6 +447,8 @@ static struct answer decide(struct run *run, uint32_t event)
   case EHLO_EVENT_MESSAGE:
   case EHLO_EVENT_RESULT:
   case EHLO_EVENT_STARTTLS: usual.kind = ANSWER_ACCEPT; break;
+  case EHLO_EVENT_AUTH:
+  case EHLO_EVENT_XCLIENT: usual.kind = run->giving ? ANSWER_ACCEPT : ANSWER_SILENT; break;
   default: break;
   }
   return usual;
@@ -457,7 +477,7 @@ static int respond(struct run *run, const ehlo_event *event)
   case ANSWER_FAIL: body_refuse(run, is_body); return EHLO_FAIL_TRANSACTION;
   case ANSWER_FATAL: run->fatal = 1; return -1;
   case ANSWER_DEFER: {
-    struct open_ticket *open = open_new(run, event->ticket, OPEN_EXPLICIT, event->type);
+    struct open_ticket *open = open_new(run, event, OPEN_EXPLICIT);
     open->number = ++run->deferred;
     run->body_paused = is_body;
     defer(run, event->ticket, open->number);
@@ -465,7 +485,7 @@ static int respond(struct run *run, const ehlo_event *event)
   }
   case ANSWER_SILENT:
     if (is_body && run->way->answers != ANSWER_INLINE) {
-      open_new(run, event->ticket, OPEN_RESUME, event->type);
+      open_new(run, event, OPEN_RESUME);
       run->body_paused = 1;
       defer(run, event->ticket, 0);
     }
@@ -483,7 +503,7 @@ static int respond(struct run *run, const ehlo_event *event)
       return EHLO_HANDLED;
     }
   }
-  struct open_ticket *open = open_new(run, event->ticket, OPEN_AUTOMATIC, event->type);
+  struct open_ticket *open = open_new(run, event, OPEN_AUTOMATIC);
   open->answer = answer;
   open->next_line = next_line;
   defer(run, event->ticket, 0);
@@ -568,7 +588,7 @@ static void print_event(struct run *run, const ehlo_event *event)
     print_span(out, "octets=", event->as.violation.octets);
     break;
   case EHLO_EVENT_CANCEL: text_print(out, " %llu", (unsigned long long)event->as.cancel.tag); break;
-  default: break;
+  default: print_extension_event(out, event); break;
   }
   text_print(out, "\n");
 }
@@ -589,6 +609,7 @@ static void on_reply(struct run *run, const ehlo_event_reply *reply)
   case EHLO_VERB_SEND:
   case EHLO_VERB_SOML:
   case EHLO_VERB_SAML:
+    positive |= reply->code == 355;
     LAW(run, !positive || !run->transaction_open, "no transaction begins before the last one has ended");
     run->transaction_open |= positive;
     break;
@@ -601,6 +622,14 @@ static void on_reply(struct run *run, const ehlo_event_reply *reply)
     LAW(run, !positive || verdict_given(run, reply->asked) / 100 == 2, "no 2yz to a recipient that was not accepted");
     break;
   case EHLO_VERB_BDAT: run->body_ticket = 0; break; /* each chunk has its own */
+  case EHLO_VERB_AUTH:
+  case EHLO_VERB_ETRN:
+  case EHLO_VERB_ATRN:
+  case EHLO_VERB_BURL:
+  case EHLO_VERB_XCLIENT:
+  case EHLO_VERB_XFORWARD:
+    LAW(run, !positive || verdict_given(run, reply->asked) / 100 == 2, "no 2yz that the host did not give");
+    break;
   default: break;
   }
 }
@@ -660,6 +689,20 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
   case EHLO_EVENT_HELP: belongs = EHLO_VERB_HELP; break;
   case EHLO_EVENT_TURN: belongs = EHLO_VERB_TURN; break;
   case EHLO_EVENT_STARTTLS: belongs = EHLO_VERB_STARTTLS; break;
+  case EHLO_EVENT_AUTH:
+  case EHLO_EVENT_STEP:
+    belongs = EHLO_VERB_AUTH;
+    secrets_add(&run->secrets, event);
+    break;
+  case EHLO_EVENT_ETRN: belongs = EHLO_VERB_ETRN; break;
+  case EHLO_EVENT_ATRN: belongs = EHLO_VERB_ATRN; break;
+  case EHLO_EVENT_XCLIENT: belongs = EHLO_VERB_XCLIENT; break;
+  case EHLO_EVENT_XFORWARD: belongs = EHLO_VERB_XFORWARD; break;
+  case EHLO_EVENT_BURL:
+    belongs = EHLO_VERB_BURL;
+    LAW(run, event->as.burl.octets == run->body_octets, "BURL tells the octets that BODY gave");
+    run->verdicts_open += event->as.burl.last;
+    break;
   case EHLO_EVENT_UNKNOWN: LAW(run, run->command == EHLO_VERB_UNKNOWN, "UNKNOWN belongs to the COMMAND before"); break;
   case EHLO_EVENT_BODY: on_body(run, event); break;
   case EHLO_EVENT_MESSAGE:
@@ -694,7 +737,7 @@ static int handler(ehlo_server *server, const ehlo_event *event, void *user)
     LAW(run, i < run->open_count, "CANCEL names a deferred ticket");
     if (i < run->open_count) {
       LAW(run, !is_explicit(&run->open[i]) || run->open[i].number == event->as.cancel.tag, "CANCEL gives the tag back");
-      run->verdicts_open -= run->open[i].event == EHLO_EVENT_MESSAGE || run->open[i].event == EHLO_EVENT_RESULT;
+      run->verdicts_open -= run->open[i].is_verdict ? 1 : 0;
       open_drop(run, i);
     }
   } else if (event->type == EHLO_EVENT_END) {
@@ -712,6 +755,7 @@ static size_t feed(struct run *run)
   char *data = input_arena - size;
   if (size > 0) {
     memcpy(data, run->input.ptr + run->fed, size);
+    text_clear(&run->secrets); /* they may come again */
   }
   size_t consumed = SIZE_MAX;
   int error = ehlo_server_feed(run->server, size > 0 ? data : NULL, size, &consumed);
@@ -845,7 +889,8 @@ static void forget_step(struct run *run)
 static void shake_hands(struct run *run)
 {
   LAW(run, ehlo_server_tls(run->server) == 0, "TLS is there only once the handshake is done");
-  returned(run, ehlo_server_tls_done(run->server, NULL), "ehlo_server_tls_done");
+  ehlo_tls tls = {sizeof tls, 1};
+  returned(run, ehlo_server_tls_done(run->server, run->section->verified ? &tls : NULL), "ehlo_server_tls_done");
   LAW(run, ehlo_server_tls(run->server) == 1, "TLS is there once the handshake is done");
 }
 
@@ -856,6 +901,7 @@ static void play_given(struct run *run)
   if (given->len == 0) {
     return;
   }
+  run->giving = 1;
   start(run);
   pump(run, 1);
   for (size_t at = 0; at < given->len && !run->failed;) {
@@ -874,6 +920,7 @@ static void play_given(struct run *run)
     }
     at += length;
   }
+  run->giving = 0;
   run->given = run->input.len;
   forget_step(run);
 }
@@ -942,6 +989,10 @@ static void act(struct run *run, const struct item *item)
     returned(run, ehlo_server_offer(run->server, (uint32_t)item->number, item->on), "ehlo_server_offer");
     break;
   case ACTION_TLS_DONE: shake_hands(run); break;
+  case ACTION_AUTHORIZE:
+    returned(run, ehlo_server_authorize(run->server, (ehlo_span){item->octets.ptr, item->octets.len}),
+             "ehlo_server_authorize");
+    break;
   default: break;
   }
 }
@@ -959,6 +1010,15 @@ static void print_states(struct run *run, struct text *out)
     text_print(out, "\n");
   }
   text_print(out, "%s%s", (want & EHLO_WANT_TLS) != 0 ? "tls\n" : "", ehlo_server_tls(server) ? "secure\n" : "");
+  if (ehlo_server_authenticated(server)) {
+    text_print(out, "authenticated %s", mechanism_name(ehlo_server_mechanism(server)));
+    print_span(out, "", ehlo_server_identity(server));
+  } else {
+    text_print(out, "not authenticated");
+  }
+  text_print(out, "\nidentity");
+  print_span(out, "", ehlo_server_identity(server));
+  text_print(out, "\n");
   text_print(out, "errors %u\nrecipients %u\ntransactions %u\n", ehlo_server_errors(server),
              ehlo_server_recipients(server), ehlo_server_transactions(server));
   if (!run->body_refused && !body_is_stopped(run)) {
@@ -1140,8 +1200,8 @@ int transcript_replay(const struct section *section, const struct way *way, long
     text_add(trouble, run.events.ptr, run.events.len);
     text_add(trouble, run.replies.ptr, run.replies.len);
   }
-  struct text *texts[] = {&run.input,   &run.wire,    &run.step, &run.events,
-                          &run.replies, &run.content, &run.lent, &run.output};
+  struct text *texts[] = {&run.input,   &run.wire, &run.step,   &run.events, &run.replies,
+                          &run.content, &run.lent, &run.output, &run.secrets};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     text_free(texts[i]);
   }

@@ -64,8 +64,8 @@ static uint32_t event_named(const char *word, size_t length)
   return 0;
 }
 
-/* Reads "accept", "silent", "defer", "fail", "fatal", or a code (with "-" if another line follows), an enhanced code
- * and a text. */
+/* Reads "accept", "silent", "defer", "fail", "fatal", "challenge" and its octets, or a code (with "-" if another line
+ * follows), an enhanced code and a text. */
 static void read_answer(struct reader *reader, struct answer *answer, const char *from)
 {
   static const struct {
@@ -76,6 +76,18 @@ static void read_answer(struct reader *reader, struct answer *answer, const char
                {"defer", ANSWER_DEFER},
                {"fail", ANSWER_FAIL},
                {"fatal", ANSWER_FATAL}};
+  if (starts(from, "challenge ") || strcmp(from, "challenge") == 0) {
+    struct text challenge = {0};
+    from += strcspn(from, " ");
+    from += *from == ' ';
+    add_octets(reader, &challenge, from, strlen(from));
+    answer->kind = ANSWER_CHALLENGE;
+    answer->code = 334;
+    answer->lines = 1;
+    answer->line[0].text = challenge.ptr;
+    answer->line[0].length = challenge.len;
+    return;
+  }
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     if (strcmp(from, words[i].word) == 0) {
       answer->kind = words[i].kind;
@@ -171,6 +183,9 @@ static void read_host(struct reader *reader, const char *from)
     item->action = ACTION_LOST;
   } else if (word_is(word, length, "timed_out")) {
     item->action = ACTION_TIMED_OUT;
+  } else if (word_is(word, length, "authorize")) {
+    item->action = ACTION_AUTHORIZE;
+    add_octets(reader, &item->octets, at, strlen(at));
   } else if (word_is(word, length, "tls_done")) {
     item->action = ACTION_TLS_DONE;
   } else {
@@ -287,6 +302,8 @@ static void read_setting(struct reader *reader, const char *from)
     uint8_t *value;
   } options[] = {{"submission", &config->submission},
                  {"require-tls", &config->require_tls},
+                 {"require-auth", &config->require_auth},
+                 {"odmr", &config->odmr},
                  {"allow-plaintext-auth", &config->allow_plaintext_auth},
                  {"expn-252", &config->expn_252},
                  {"pass-parameters", &config->pass_parameters},
@@ -323,6 +340,8 @@ static void read_setting(struct reader *reader, const char *from)
     config->mechanisms = read_mechanisms(reader, at);
   } else if (word_is(word, length, "under-tls")) {
     reader->section->under_tls = 1;
+  } else if (word_is(word, length, "verified")) {
+    reader->section->verified = 1;
   } else if (word_is(word, length, "lmtp")) {
     config->protocol = EHLO_PROTOCOL_LMTP;
     reader->section->is_lmtp = 1;
