@@ -264,9 +264,10 @@ typedef struct ehlo_event_data {
   uint32_t recipients; /* accepted so far */
 } ehlo_event_data;
 
-/* BODY: a piece of content, dots removed. Its ticket is the message's: with it the host may refuse (4yz, 5yz: no more
- * BODY comes, the rest is drained, the reply is given at the end), or defer to be fed no more until
- * ehlo_server_resume. Silence means: go on. */
+/* BODY: a piece of content, dots removed. By BDAT (RFC 3030), which is offered by default, it comes without DATA before
+ * it: prepare for content at the first BODY, or at MESSAGE if there is none, not at DATA. Its ticket is the message's:
+ * with it the host may refuse (4yz, 5yz: no more BODY comes, the rest is drained, the reply is given at the end), or
+ * defer to be fed no more until ehlo_server_resume. Silence means: go on. */
 typedef struct ehlo_event_body {
   const ehlo_span *spans; /* never empty ones */
   size_t count;           /* at least 1 */

@@ -61,6 +61,22 @@ void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced
   *enhanced = client->doomed ? client->refused_enhanced : no_enhanced();
 }
 
+/* Is something called already that resets the transaction, or would have to come behind that? */
+static int is_reset_behind(const ehlo_client *client)
+{
+  for (uint32_t i = 0; i < client->count; i++) {
+    switch (client_command(client, i)->verb) {
+    case EHLO_VERB_NOOP:
+    case EHLO_VERB_HELP:
+    case EHLO_VERB_VRFY:
+    case EHLO_VERB_EXPN:
+    case EHLO_VERB_UNKNOWN: break;
+    default: return 1;
+    }
+  }
+  return 0;
+}
+
 void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
 {
   uint32_t verdicts = client_is_lmtp(client) ? client->rcpts_accepted : 1;
@@ -80,8 +96,7 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
   }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
   ehlo_client_end(client, reason, code, enhanced, event);
-  int by_chunks = client->by_chunks && client->mails_ahead == 0; /* else it tells of the next transaction */
-  if (event->as.end.reason == EHLO_END_REFUSED && (client->chunk_failed || by_chunks)) {
+  if (event->as.end.reason == EHLO_END_REFUSED && client->by_chunks && !is_reset_behind(client)) {
     /* A BDAT that failed leaves a state that only RSET clears (RFC 3030 2). */
     event->as.end.needs_reset = client->held = client->needs_reset = 1;
   }

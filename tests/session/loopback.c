@@ -821,7 +821,10 @@ static int on_server_event(ehlo_server *server, const ehlo_event *event, void *u
     break;
   case EHLO_EVENT_CANCEL: on_cancel(loop, event->as.cancel.ticket); break;
   case EHLO_EVENT_VIOLATION: loop->violations[SERVER] = event->as.violation.kind; break;
-  case EHLO_EVENT_END:
+  case EHLO_EVENT_END: /* of the one that is open, behind which another MAIL may have been refused */
+    while (!(got->opened && got->ends == 0) && got > loop->got) {
+      got--;
+    }
     got->ends++;
     got->end = event->as.end;
     break;
@@ -1144,11 +1147,18 @@ static void check_codes(const struct loop *loop, const struct loop_sent *sent, c
   uint32_t ordinal = 0;
   check_code(loop, sent->mail, got->mail);
   check_code(loop, sent->data, got->data);
-  check_code(loop, sent->message, got->message);
+  int chunk_failed =
+      sent->chunk >= 400; /* then the last one is no message to the server, and its refusal that of BDAT */
+  REQUIRE(!chunk_failed || sent->end.reason != EHLO_END_ACCEPTED);
+  if (!chunk_failed) {
+    check_code(loop, sent->message, got->message);
+  }
   for (size_t i = 0; i < sent->rcpt_called; i++) {
     check_code(loop, sent->rcpt[i], got->rcpt[i]);
     if (sent->rcpt[i] / 100 == 2) {
-      check_code(loop, sent->result[i], got->result[ordinal]);
+      if (!chunk_failed) {
+        check_code(loop, sent->result[i], got->result[ordinal]);
+      }
       ordinal++;
     }
   }

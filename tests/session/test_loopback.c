@@ -582,6 +582,30 @@ static void a_refused_chunk_fails_the_message(void **state)
   }
 }
 
+/* And the server holds it until RSET, also if the last chunk was on its way: the next message is taken behind that.
+ * [C-CHNK-12] */
+static void behind_a_refused_chunk_the_next_message_is_taken(void **state)
+{
+  (void)state;
+  for (unsigned n = 0; n < 8 * 4; n++) {
+    struct loop_message messages[] = {{ALICE, BOB, TEXT("abcdef"), .body = {552, LOOP_NOW}, .piece = 1 + n / 8 % 4 * 2},
+                                      {ALICE, BOB, TEXT(CONTENT)}};
+    ehlo_client_config client = client_config();
+    ehlo_server_config server = server_config();
+    set_protocol(&client, &server, n & 1 ? EHLO_PROTOCOL_LMTP : EHLO_PROTOCOL_SMTP);
+    client.use[EHLO_EXT_PIPELINING] = n >> 1 & 1;
+    client.chunking = EHLO_CHUNKING_ALWAYS;
+    struct loop loop;
+    loop_open(&loop, &client, &server, messages, 2);
+    loop.patient = n >> 2 & 1;
+    run_and_check(&loop);
+    expect(&loop, 0, EHLO_END_REFUSED, 1);
+    assert_int_equal(loop.sent[0].end.needs_reset, 1);
+    expect(&loop, 1, EHLO_END_ACCEPTED, 1);
+    loop_close(&loop);
+  }
+}
+
 /* ---- many -------------------------------------------------------------------------------------------------------- */
 
 /* Several messages on one connection, each of which ends in another way. */
@@ -1320,6 +1344,7 @@ int main(void)
       cmocka_unit_test(content_goes_by_chunks),
       cmocka_unit_test(binary_content_goes_as_it_is),
       cmocka_unit_test(a_refused_chunk_fails_the_message),
+      cmocka_unit_test(behind_a_refused_chunk_the_next_message_is_taken),
       cmocka_unit_test(many_messages_on_one_connection),
       cmocka_unit_test(a_server_that_refuses_to_talk),
       cmocka_unit_test(a_server_that_knows_no_ehlo),
