@@ -23,7 +23,7 @@ usage() {
 sh tests/run.sh [OPTION]...
 
   --quick          no fuzzing, no interop: for while you work
-  --fuzz SECONDS   time for each fuzz target (60; the environment's FUZZ_SECONDS does the same)
+  --fuzz SECONDS   time for each fuzz target (30; the environment's FUZZ_SECONDS does the same)
   --bench          only: build and run the benchmark
   --cross          only: the unit tests and transcripts on i386, under qemu-user on aarch64, armhf and
                    s390x, and with musl; their logs against this machine's; the library for Windows
@@ -37,7 +37,7 @@ USAGE
 }
 
 mode=all quick=no install=yes
-fuzz_seconds=${FUZZ_SECONDS:-60}
+fuzz_seconds=${FUZZ_SECONDS:-30}
 while [ $# -gt 0 ]; do
   case $1 in
   --quick) quick=yes ;;
@@ -63,7 +63,7 @@ esac
 
 build=${EHLO_BUILD:-$top/build-tests}
 mkdir -p "$build/logs" || exit 1
-rm -f "$build"/logs/*
+rm -f "$build"/logs/* "$build"/interop.*
 
 # ---- packages ----
 
@@ -137,6 +137,21 @@ fuzz_end() {
   fi
 }
 
+# Interop waits for others most of the time, so it runs beside what computes.
+interop=
+interop_begin() {
+  (
+    sh tests/interop/run.sh "$build/release" >"$build/interop.out" 2>&1 </dev/null
+    echo $? >"$build/interop.status"
+  ) &
+  interop=$!
+}
+
+interop_end() {
+  cat "$build/interop.out"
+  return "$(cat "$build/interop.status")"
+}
+
 # ---- what is asked for ----
 
 [ $install = no ] || step 'packages' install_packages || exit 1
@@ -161,6 +176,7 @@ if step 'gcc: build, optimised, no warning' configure release gcc --buildtype=re
     step "check: $check" sh tests/checks/$check.sh "$build/release"
   done
   step 'install: a program finds it by pkg-config' sh tests/checks/installed.sh "$build/release"
+  [ $quick = yes ] || interop_begin
 fi
 
 if step 'clang, ASan and UBSan: build, no warning' \
@@ -170,7 +186,7 @@ fi
 
 for simd in none sse2; do
   if step "simd=$simd: build" configure simd-$simd gcc --buildtype=release -Dsimd=$simd; then
-    step "simd=$simd: tests" suite simd-$simd
+    step "simd=$simd: tests, but those of sessions" suite simd-$simd --no-suite session
   fi
 done
 
@@ -183,7 +199,8 @@ step 'freestanding: Cortex-M0 and M4, no C library' sh tests/freestanding/run.sh
 step 'bench: instructions and sizes' sh tests/bench/gate.sh "$build/bench"
 
 if [ $quick = no ]; then
-  step 'interop: real senders' sh tests/interop/run.sh "$build/release"
+  wait $interop
+  step 'interop: real senders and receivers' interop_end
   if step 'fuzz: build' configure fuzz clang --buildtype=debugoptimized -Dfuzz=true -Dtests=false -Dexamples=false \
     -Ddefault_library=static -Db_sanitize=$sanitizers -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link; then
     step "fuzz: $fuzz_seconds s a target" fuzz

@@ -102,7 +102,7 @@ static void a_challenge_has_its_place(void **state)
   host_drain(&host);
   host.output_size = 0;
   host_feed(&host, NULL, 0);
-  static const char *const complete[] = {"PLAIN " ALICE, "LOGIN YWJj", "OAUTHBEARER biwsAWF1dGg9QmVhcmVyIGFiYwEB"};
+  static const char *const complete[] = {("PLAIN " ALICE), "LOGIN YWJj", "OAUTHBEARER biwsAWF1dGg9QmVhcmVyIGFiYwEB"};
   for (size_t i = 0; i < 3; i++) {
     char line[100];
     snprintf(line, sizeof line, "AUTH %s\r\n", complete[i]);
