@@ -213,12 +213,13 @@ void ehlo_command_auth(ehlo_server *server, ehlo_span argument)
   uint32_t mechanism = ehlo_sasl_find(name);
   int known = mechanism != EHLO_SASL_OTHER;
   int client_first = ehlo_sasl_client_first(mechanism);
-  if (server->authenticated) {
-    ehlo_server_refuse(server, EHLO_VERB_AUTH, EHLO_VIOLATION_SEQUENCE, name, REPLY_AUTH_TWICE);
+  if (!ehlo_sasl_is_name(name)) { /* of what may be a response, no more than a name has */
+    name.len = name.len < SASL_NAME_MAX ? name.len : SASL_NAME_MAX;
+    ehlo_server_refuse(server, EHLO_VERB_AUTH, EHLO_VIOLATION_SYNTAX, name, REPLY_SYNTAX);
     return;
   }
-  if (!ehlo_sasl_is_name(name) || (space != NULL && initial.len == 0)) {
-    ehlo_server_refuse(server, EHLO_VERB_AUTH, EHLO_VIOLATION_SYNTAX, name, REPLY_SYNTAX);
+  if (server->authenticated) {
+    ehlo_server_refuse(server, EHLO_VERB_AUTH, EHLO_VIOLATION_SEQUENCE, name, REPLY_AUTH_TWICE);
     return;
   }
   if (!mechanism_is_offered(server, mechanism, name)) {

@@ -7,6 +7,7 @@
 #include "server.h"
 
 #include "../bytes/scan.h"
+#include "../mechanism/sasl.h"
 
 #include <string.h>
 
@@ -429,12 +430,12 @@ static void take_command(ehlo_server *server, ehlo_command *command, ehlo_span l
   dispatch(server, command, seen);
 }
 
-/* AUTH as far as anybody may see it: an initial response is a secret. */
+/* AUTH as far as anybody may see it: an initial response is a secret, and may stand where a mechanism should. */
 static ehlo_span without_response(const ehlo_command *command)
 {
   ehlo_span argument = command->argument;
   size_t length = 0;
-  while (length < argument.len &&
+  while (length < argument.len && length < SASL_NAME_MAX &&
          (octet_is((unsigned char)argument.ptr[length], CLASS_LDH) || argument.ptr[length] == '_')) {
     length++;
   }
