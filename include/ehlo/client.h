@@ -419,8 +419,9 @@ EHLO_API int ehlo_client_turn(ehlo_client *client, uint64_t tag);
 EHLO_API int ehlo_client_starttls(ehlo_client *client, uint64_t tag);
 
 /* TLS is there: everything that the server said before is forgotten, what it offers too; ehlo_client_hello is next (RFC
- * 3207 4.2). If the handshake fails the host closes and calls ehlo_client_eof. Before the greeting it says that TLS was
- * there first (RFC 8314 3.3). No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE, EHLO_ERR_REENTRANT.
+ * 3207 4.2). If the handshake fails the host closes and calls ehlo_client_eof. Before the greeting, of which no octet
+ * has come then, it says that TLS was there first (RFC 8314 3.3). No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
+ * EHLO_ERR_STATE, EHLO_ERR_REENTRANT.
  */
 EHLO_API int ehlo_client_tls_done(ehlo_client *client);
 
@@ -454,10 +455,11 @@ EHLO_API int ehlo_client_auth_begin(ehlo_client *client, ehlo_span mechanism, co
 
 /* Answers a CHALLENGE whose `answered` was 0 with these octets, which may be none; they become base64 here, and are
  * wiped from the block once they are sent. No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE,
- * EHLO_ERR_TOO_LONG (past max_sasl_line). */
+ * EHLO_ERR_TOO_LONG (past max_sasl_line), EHLO_ERR_SPACE (drain and call again). */
 EHLO_API int ehlo_client_auth_respond(ehlo_client *client, ehlo_span octets);
 
-/* Answers it with "*": the exchange is given up, and the server says 501 (RFC 4954 4). No event fires. Returns EHLO_OK,
+/* Answers it with "*": the exchange is given up, and the server says 501 (RFC 4954 4); a 2yz is a VIOLATION. No event
+ * fires. Returns EHLO_OK,
  * EHLO_ERR_ARGUMENT, EHLO_ERR_STATE. */
 EHLO_API int ehlo_client_auth_cancel(ehlo_client *client);
 

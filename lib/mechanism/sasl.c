@@ -308,6 +308,24 @@ static int needs_authcid(uint32_t mechanism)
   return mechanism == EHLO_SASL_PLAIN || mechanism == EHLO_SASL_XOAUTH2;
 }
 
+/* Is a span none: NULL with a length? */
+static int is_lie(ehlo_span span)
+{
+  return span.ptr == NULL && span.len > 0;
+}
+
+/* Are the fields that the mechanism has there? */
+static int fields_are_there(const ehlo_credentials *credentials)
+{
+  uint32_t mechanism = credentials->mechanism;
+  if ((mechanism != EHLO_SASL_XOAUTH2 && is_lie(credentials->authzid)) ||
+      (mechanism == EHLO_SASL_OAUTHBEARER && (is_lie(credentials->host) || credentials->port > UINT16_MAX))) {
+    return 0;
+  }
+  return (!needs_authcid(mechanism) || (credentials->authcid.len > 0 && credentials->authcid.ptr != NULL)) &&
+         (mechanism == EHLO_SASL_EXTERNAL || (credentials->secret.len > 0 && credentials->secret.ptr != NULL));
+}
+
 static int fields_are_legal(const ehlo_credentials *credentials)
 {
   switch (credentials->mechanism) {
@@ -377,10 +395,7 @@ int ehlo_sasl_encode(const ehlo_credentials *credentials, char *buffer, size_t s
       !is_one_message(credentials->mechanism)) {
     return EHLO_ERR_ARGUMENT;
   }
-  uint32_t mechanism = credentials->mechanism;
-  if ((needs_authcid(mechanism) && credentials->authcid.len == 0) ||
-      (mechanism != EHLO_SASL_EXTERNAL && credentials->secret.len == 0) ||
-      (mechanism == EHLO_SASL_OAUTHBEARER && credentials->port > UINT16_MAX)) {
+  if (!fields_are_there(credentials)) {
     return EHLO_ERR_ARGUMENT;
   }
   if (!fields_are_legal(credentials)) {

@@ -183,12 +183,28 @@ void ehlo_client_violate(ehlo_client *client, uint32_t kind, ehlo_span octets)
   ehlo_client_close(client, EHLO_END_FAILED, 451, no_enhanced());
 }
 
+/* Is it a challenge (RFC 4954 4)? Any 3yz to DATA is as good as 354: there 334 is none. */
+static int is_challenge(uint32_t verb, uint32_t code)
+{
+  return code == 334 && verb == EHLO_VERB_AUTH;
+}
+
+/* Does it resume a transaction (RFC 1845 3)? Only the last MAIL that was called can have said TRANSID. */
+static int is_resumption(const ehlo_client *client, uint32_t verb, uint32_t code)
+{
+  return code == 355 && verb_opens_transaction(verb) && client->checkpoint && client->mails_ahead == 1;
+}
+
 /* Does the code answer the command? By its first digit (RFC 821 4.4): 4yz and 5yz say no to all of them, and what says
- * yes is one of 2yz and 3yz. AUTH has 334 beside (RFC 4954 4), MAIL with TRANSID 355 (RFC 1845 3). */
+ * yes is one of 2yz and 3yz. AUTH has 334 beside, MAIL with TRANSID 355. A cancelled AUTH cannot succeed: "the server
+ * MUST reject the AUTH command" (RFC 4954 4). */
 static int code_answers(const ehlo_client *client, uint32_t verb, uint32_t code)
 {
-  return code >= 400 || code / 100 == ehlo_commands[verb].accept / 100 || (code == 334 && verb == EHLO_VERB_AUTH) ||
-         (code == 355 && verb_opens_transaction(verb) && client->checkpoint);
+  if (verb == EHLO_VERB_AUTH && client->sasl == SASL_CANCELLED && code < 300) {
+    return 0;
+  }
+  return code >= 400 || code / 100 == ehlo_commands[verb].accept / 100 || is_challenge(verb, code) ||
+         is_resumption(client, verb, code);
 }
 
 /* The greeting: the session is open, or it is refused (RFC 5321 3.1), and what was called for an open one is void. */
@@ -247,11 +263,11 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
     closed_by_reply(client, event);
     return;
   }
-  if (reply->code == 355 && !read_offset(reply->text, &reply->offset)) {
+  if (is_resumption(client, reply->verb, reply->code) && !read_offset(reply->text, &reply->offset)) {
     ehlo_client_violate(client, EHLO_VIOLATION_SYNTAX, reply->line);
     return;
   }
-  if (reply->code == 334) {
+  if (is_challenge(reply->verb, reply->code)) {
     ehlo_client_challenged(client, event);
     return;
   }
@@ -320,8 +336,11 @@ static void read_text(ehlo_client *client, ehlo_client_event_reply *reply, ehlo_
  * do, and what they say is worth more than that they said it too early. */
 static int in_content(const ehlo_client *client)
 {
-  return client->call == CALL_CONTENT || (client->count > 0 && (client_command(client, 0)->verb == EHLO_VERB_MESSAGE ||
-                                                                client_command(client, 0)->verb == EHLO_VERB_RESULT));
+  if (client->call == CALL_CONTENT || client->count == 0) {
+    return client->call == CALL_CONTENT;
+  }
+  uint32_t front = client_command(client, 0)->verb;
+  return front == EHLO_VERB_MESSAGE || front == EHLO_VERB_RESULT || front == EHLO_VERB_BDAT || front == EHLO_VERB_BURL;
 }
 
 /* The first line of a reply: what it answers, and whether it can. Returns 0, or EHLO_VIOLATION_. */
@@ -414,7 +433,9 @@ static size_t feed_line(ehlo_client *client, const unsigned char *data, size_t s
   unsigned char *buffer = client_part(client, client->line_at);
   int result = ehlo_line_take(&client->line, buffer, limit, data, size, &taken, &line, &seen);
   if (result == LINE_READY) {
+    uint32_t used = client->sasl != SASL_NONE ? client->line.used : 0;
     reply_line(client, line, seen);
+    memset(buffer, 0, used); /* a challenge leaves nothing behind */
     ehlo_line_done(&client->line);
     client->begun_early = 0;
   } else if (client->line.fault != 0) {

@@ -302,6 +302,11 @@ void ehlo_client_challenged(ehlo_client *client, const ehlo_client_event *reply)
     ehlo_client_violate(client, EHLO_VIOLATION_SASL, reply->as.reply.line);
     return;
   }
+  if (client->sasl_one_trip) {
+    client->sasl_one_trip = 0; /* it is not: what would be called now would be taken for the answer */
+    client->call_before = client->call;
+    client->call = CALL_WAIT;
+  }
   client->sasl_challenges++;
   int result = ehlo_base64_decode(text, buffer, 0, &length); /* nothing is written over a line that may be told */
   int good = reply->as.reply.number == 1 && (result == EHLO_OK || result == EHLO_ERR_BUFFER);
@@ -350,6 +355,9 @@ int ehlo_client_auth_respond(ehlo_client *client, ehlo_span octets)
     return EHLO_ERR_TOO_LONG;
   }
   ehlo_client_make_room(client);
+  if (length + 2 > output_room(&client->output)) {
+    return EHLO_ERR_SPACE;
+  }
   char *to = (char *)client_part(client, client->output_at) + client->output.tail;
   (void)ehlo_base64_encode(octets, to, length, &length);
   memcpy(to + length, "\r\n", 2);

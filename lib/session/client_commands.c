@@ -154,6 +154,9 @@ int ehlo_client_tls_done(ehlo_client *client)
   if ((client->state != CLIENT_TLS && client->state != CLIENT_GREETING) || client->tls) {
     return EHLO_ERR_STATE;
   }
+  if (client->reply_code != 0 || !line_is_fresh(&client->line)) {
+    return EHLO_ERR_STATE; /* a part of the greeting has come in clear */
+  }
   client->tls = 1;
   if (client->state == CLIENT_TLS) {
     ehlo_client_forget(client);

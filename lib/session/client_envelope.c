@@ -299,8 +299,12 @@ static int mail(ehlo_client *client, uint32_t verb, ehlo_span path, const ehlo_m
   static const ehlo_mail_parameters defaults = {.struct_size = sizeof defaults};
   struct draft draft = ehlo_client_begin(client, verb);
   parameters = parameters == NULL ? &defaults : parameters;
-  ehlo_mail_parameters all = *parameters;
+  ehlo_mail_parameters all = defaults;
+  if (parameters->struct_size < sizeof all) {
+    draft_fail(&draft, EHLO_ERR_ARGUMENT);
+  }
   if (draft.error == EHLO_OK) {
+    all = *parameters;
     ehlo_client_check_offer(client, &draft);
     draft_fail(&draft, prepare_mail(client, &all));
     write_string(&draft.writer, " FROM:");
@@ -371,8 +375,12 @@ int ehlo_client_rcpt(ehlo_client *client, ehlo_span path, const ehlo_rcpt_parame
   static const ehlo_rcpt_parameters defaults = {.struct_size = sizeof defaults};
   struct draft draft = ehlo_client_begin(client, EHLO_VERB_RCPT);
   parameters = parameters == NULL ? &defaults : parameters;
-  ehlo_rcpt_parameters all = *parameters;
+  ehlo_rcpt_parameters all = defaults;
+  if (parameters->struct_size < sizeof all) {
+    draft_fail(&draft, EHLO_ERR_ARGUMENT);
+  }
   if (draft.error == EHLO_OK) {
+    all = *parameters;
     draft_fail(&draft, prepare_rcpt(client, &all));
     write_string(&draft.writer, " TO:");
     write_path(&draft, path, client->call_utf8);

@@ -84,7 +84,7 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
   client->in_transaction = 1;
   client->doomed = code >= 400;
   client->resumed = code == 355;
-  if (client->checkpoint) {
+  if (client->checkpoint && client->mails_ahead == 0) {
     client->checkpoint = 0;
     client->call_resumed = client->resumed;
     client->call = client->call_before;

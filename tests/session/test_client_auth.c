@@ -267,6 +267,7 @@ static void challenges_are_wiped(void **state)
     assert_int_equal(desk.count[EHLO_CLIENT_EVENT_CHALLENGE], 1);
     assert_false(is_in_block(&desk, "the nonce"));
     desk_expect(&desk, "dGhlIG5vbmNlIG9mIGl0IGFsbA==\r\n");
+    assert_false(is_in_block(&desk, "GFsbA==")); /* nor what decoding it in place does not write over */
     desk_close(&desk);
   }
 }
@@ -385,6 +386,166 @@ static void the_message_can_end_by_bdat(void **state)
   desk_close(&desk);
 }
 
+/* ---- what only looks like an exchange ---- */
+
+static void begin_content(struct desk *desk)
+{
+  assert_int_equal(ehlo_client_mail(desk->client, ehlo_span_of("alice@example.com"), NULL, 2), EHLO_OK);
+  assert_int_equal(ehlo_client_rcpt(desk->client, ehlo_span_of("bob@example.org"), NULL, 3), EHLO_OK);
+  assert_int_equal(ehlo_client_data(desk->client, 4), EHLO_OK);
+  desk_send_all(desk);
+  desk_hear(desk, "250 ok\r\n250 ok\r\n");
+}
+
+/* By its first digit a 334 to DATA is a 354 (RFC 821 4.4): nothing is a challenge but in AUTH. So is a 355. */
+static void a_challenge_is_one_in_auth_only(void **state)
+{
+  (void)state;
+  static const char *const codes[] = {"334 \r\n", "355 go\r\n"};
+  for (unsigned i = 0; i < 4; i++) {
+    struct desk desk;
+    open_auth(&desk);
+    if (i >= 2) { /* an exchange that is over leaves nothing behind */
+      assert_int_equal(login(&desk, EHLO_SASL_XOAUTH2, 2), EHLO_OK);
+      desk_send_all(&desk);
+      desk_hear(&desk, "535 no\r\n");
+    }
+    begin_content(&desk);
+    desk_hear(&desk, codes[i % 2]);
+    assert_int_equal(desk.count[EHLO_CLIENT_EVENT_CHALLENGE], 0);
+    assert_int_equal(desk.count[EHLO_CLIENT_EVENT_VIOLATION], 0);
+    assert_int_equal(desk.count[EHLO_CLIENT_EVENT_CONTENT], 1);
+    assert_int_equal(desk_output(&desk).len, 0);
+    assert_int_equal(ehlo_client_auth_respond(desk.client, ehlo_span_of("x")), EHLO_ERR_STATE);
+    desk_close(&desk);
+  }
+}
+
+/* PLAIN with an initial response is one round trip, unless the server wants more: then it is an exchange like others,
+ * and what is called would be taken for the answer. */
+static void nothing_is_called_behind_a_challenge(void **state)
+{
+  (void)state;
+  static char response[9000];
+  struct desk desk;
+  const ehlo_span initial = {"\0tim\0x", 6};
+  open_auth(&desk);
+  assert_int_equal(ehlo_client_auth_begin(desk.client, ehlo_span_of("PLAIN"), &initial, 2), EHLO_OK);
+  desk_send_all(&desk);
+  desk_hear(&desk, "334 \r\n");
+  assert_int_equal(desk.count[EHLO_CLIENT_EVENT_CHALLENGE], 1);
+  assert_int_equal(ehlo_client_noop(desk.client, ehlo_span_of(""), 3), EHLO_ERR_STATE);
+  assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of(""), NULL, 3), EHLO_ERR_STATE);
+  assert_int_equal(ehlo_client_auth_respond(desk.client, (ehlo_span){response, sizeof response}), EHLO_OK);
+  desk_send_all(&desk);
+  desk_hear(&desk, "535 no\r\n");
+  assert_int_equal(ehlo_client_noop(desk.client, ehlo_span_of(""), 3), EHLO_OK);
+  desk_close(&desk);
+}
+
+/* RFC 4954 4: behind "*" the server MUST reject. */
+static void what_was_cancelled_does_not_succeed(void **state)
+{
+  (void)state;
+  struct desk desk;
+  open_auth(&desk);
+  assert_int_equal(ehlo_client_auth_begin(desk.client, ehlo_span_of("X-OWN"), NULL, 2), EHLO_OK);
+  desk_send_all(&desk);
+  desk_hear(&desk, "334 \r\n");
+  assert_int_equal(ehlo_client_auth_cancel(desk.client), EHLO_OK);
+  desk_expect(&desk, "*\r\n");
+  desk_hear(&desk, "235 welcome\r\n");
+  assert_int_equal(ehlo_client_authenticated(desk.client), 0);
+  assert_int_equal(ehlo_client_violation(desk.client), EHLO_VIOLATION_REPLY_CODE);
+  desk_close(&desk);
+}
+
+/* A span of NULL with a length is none. */
+static void credentials_are_spans(void **state)
+{
+  (void)state;
+  static const uint32_t all[] = {EHLO_SASL_PLAIN, EHLO_SASL_LOGIN, EHLO_SASL_XOAUTH2, EHLO_SASL_OAUTHBEARER};
+  const ehlo_span none = {NULL, 5};
+  for (unsigned i = 0; i < 4; i++) {
+    struct desk desk;
+    open_auth(&desk);
+    ehlo_credentials credentials = {.struct_size = sizeof credentials, .mechanism = all[i]};
+    credentials.authcid = ehlo_span_of("tim");
+    credentials.secret = none;
+    assert_int_equal(ehlo_client_auth(desk.client, &credentials, 2), EHLO_ERR_ARGUMENT);
+    credentials.secret = ehlo_span_of(SECRET);
+    credentials.authcid = none;
+    if (all[i] != EHLO_SASL_OAUTHBEARER) {
+      assert_int_equal(ehlo_client_auth(desk.client, &credentials, 2), EHLO_ERR_ARGUMENT);
+    }
+    credentials.authcid = ehlo_span_of("tim");
+    credentials.authzid = credentials.host = none;
+    if (all[i] == EHLO_SASL_PLAIN || all[i] == EHLO_SASL_OAUTHBEARER) {
+      assert_int_equal(ehlo_client_auth(desk.client, &credentials, 2), EHLO_ERR_ARGUMENT);
+    }
+    assert_int_equal(desk_output(&desk).len, 0);
+    desk_close(&desk);
+  }
+}
+
+/* ---- TLS, checkpoints, chunks ---- */
+
+/* A greeting that began in clear is not one that came over TLS. */
+static void tls_is_there_before_the_greeting_or_not(void **state)
+{
+  (void)state;
+  static const char *const begun[] = {"2", "220 mail.example.org", "220-mail.example.org\r\n"};
+  for (unsigned i = 0; i < 3; i++) {
+    struct desk desk;
+    desk_open(&desk, NULL);
+    desk_hear(&desk, begun[i]);
+    assert_int_equal(ehlo_client_tls_done(desk.client), EHLO_ERR_STATE);
+    assert_int_equal(ehlo_client_tls(desk.client), 0);
+    desk_close(&desk);
+  }
+}
+
+/* The reply to a MAIL before it is none to that with TRANSID. */
+static void a_checkpoint_waits_for_its_own_mail(void **state)
+{
+  (void)state;
+  for (unsigned early = 0; early < 2; early++) {
+    struct desk desk;
+    ehlo_mail_parameters parameters = {.struct_size = sizeof parameters, .transid = ehlo_span_of("<a@b>")};
+    desk_begin(&desk, NULL, "250-mail.example.org\r\n250-PIPELINING\r\n250 CHECKPOINT\r\n");
+    assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of("a@b.example"), NULL, 2), EHLO_OK);
+    assert_int_equal(ehlo_client_rset(desk.client, 3), EHLO_OK);
+    assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of("a@b.example"), &parameters, 4), EHLO_OK);
+    desk_send_all(&desk);
+    desk_hear(&desk, early ? "355 7 there\r\n" : "250 ok\r\n");
+    assert_int_equal(ehlo_client_violation(desk.client), early ? EHLO_VIOLATION_REPLY_CODE : 0);
+    assert_int_equal(ehlo_client_rcpt(desk.client, ehlo_span_of("c@d.example"), NULL, 5), EHLO_ERR_STATE);
+    if (!early) {
+      desk_hear(&desk, "250 ok\r\n355 100 there\r\n");
+      assert_int_equal(desk.reply.offset, 100);
+      assert_int_equal(ehlo_client_data(desk.client, 6), EHLO_OK);
+    }
+    desk_close(&desk);
+  }
+}
+
+/* A refusal that comes before all of a chunk has gone is told as one of content that goes by DATA is. */
+static void a_chunk_can_be_refused_early(void **state)
+{
+  (void)state;
+  struct desk desk;
+  size_t taken;
+  open_chunks(&desk);
+  assert_int_equal(ehlo_client_body(desk.client, "hello\r\n", 7, &taken), EHLO_OK);
+  assert_int_equal(ehlo_client_body_end(desk.client), EHLO_OK);
+  ehlo_client_sent(desk.client, 9);
+  desk_hear(&desk, "552 too big\r\n");
+  assert_int_equal(ehlo_client_violation(desk.client), 0);
+  assert_int_equal(desk.end.reason, EHLO_END_REFUSED);
+  assert_int_equal(desk.end.code, 552);
+  desk_close(&desk);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -401,6 +562,13 @@ int main(void)
       cmocka_unit_test(burl_and_bdat_can_be_mixed),
       cmocka_unit_test(a_burl_that_fails_fails_the_message),
       cmocka_unit_test(the_message_can_end_by_bdat),
+      cmocka_unit_test(a_challenge_is_one_in_auth_only),
+      cmocka_unit_test(nothing_is_called_behind_a_challenge),
+      cmocka_unit_test(what_was_cancelled_does_not_succeed),
+      cmocka_unit_test(credentials_are_spans),
+      cmocka_unit_test(tls_is_there_before_the_greeting_or_not),
+      cmocka_unit_test(a_checkpoint_waits_for_its_own_mail),
+      cmocka_unit_test(a_chunk_can_be_refused_early),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
