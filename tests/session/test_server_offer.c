@@ -487,6 +487,30 @@ static void each_can_be_switched_off_and_on(void **state)
   }
 }
 
+/* RFC 6409 and RFC 2033, in one line each. [S-SUBM-01] [S-SUBM-02] [S-LMTP-08] */
+static void presets_are_what_they_say(void **state)
+{
+  (void)state;
+  ehlo_server_config config;
+  for (uint32_t preset = EHLO_PRESET_MX; preset <= EHLO_PRESET_LMTP; preset++) {
+    assert_int_equal(ehlo_server_config_preset(&config, sizeof config, preset), EHLO_OK);
+    config.hostname = ehlo_span_of("mail.example.org");
+    assert_int_not_equal(ehlo_server_size(&config), 0);
+    int submission = preset == EHLO_PRESET_SUBMISSION;
+    assert_int_equal(config.submission, submission);
+    assert_int_equal(config.require_auth, submission);
+    assert_int_equal(config.offer[EHLO_EXT_AUTH], submission);
+    assert_int_equal(config.offer[EHLO_EXT_STARTTLS], submission);
+    assert_int_equal(config.offer[EHLO_EXT_DSN], preset != EHLO_PRESET_MX);
+    assert_int_equal(config.mechanisms, submission ? 1U << EHLO_SASL_PLAIN | 1U << EHLO_SASL_LOGIN : 0U);
+    assert_int_equal(config.protocol, preset == EHLO_PRESET_LMTP ? EHLO_PROTOCOL_LMTP : EHLO_PROTOCOL_SMTP);
+    assert_int_equal(config.allow_plaintext_auth, 0);
+  }
+  assert_int_equal(ehlo_server_config_preset(&config, sizeof config, EHLO_PRESET_LMTP + 1), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_server_config_preset(NULL, sizeof config, EHLO_PRESET_MX), EHLO_ERR_ARGUMENT);
+  assert_int_equal(ehlo_server_config_preset(&config, 8, EHLO_PRESET_SUBMISSION), EHLO_ERR_ARGUMENT);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -501,6 +525,7 @@ int main(void)
       cmocka_unit_test(texts_are_copied_into_the_block),
       cmocka_unit_test(the_longest_list_of_mechanisms_fits_a_line),
       cmocka_unit_test(each_can_be_switched_off_and_on),
+      cmocka_unit_test(presets_are_what_they_say),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
