@@ -190,7 +190,7 @@ static void add_command(struct play *play, uint32_t verb, uint64_t tag, uint32_t
   REQUIRE(play->command_count < MAX_COMMANDS);
   struct command *command = &play->commands[play->command_count++];
   uint32_t transaction = play->transaction_count > 0 ? play->transaction_count - 1 : 0;
-  *command = (struct command){verb, tag, transaction, ordinal, 0};
+  *command = (struct command){verb, tag, transaction, ordinal, 0, 0};
 }
 
 /* ---- what leaves ---- */
