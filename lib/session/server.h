@@ -407,7 +407,8 @@ void ehlo_command_rcpt(ehlo_server *server, ehlo_span argument, unsigned seen);
 /* BURL: content that the host fetches, as a chunk. */
 void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last);
 
-/* A BURL was refused: its part of the message is missing, so the transaction has failed (RFC 4468 3.2). */
+/* A BURL was refused: its part of the message is missing, so the transaction has failed (RFC 4468 3.2). If it is not on
+ * offer, only where the message had begun. */
 void ehlo_content_missing(ehlo_server *server);
 
 /* Behind 354: content begins. */

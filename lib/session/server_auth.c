@@ -233,7 +233,6 @@ void ehlo_command_auth(ehlo_server *server, ehlo_span argument)
   server->sasl = (uint8_t)mechanism;
   server->sasl_step = STEP_FIRST;
   server->sasl_name_len = (uint8_t)name.len;
-  server->next_identity = 0;
   server->named = 0;
   memcpy(sasl_name(server), name.ptr, name.len);
   if (initial.len > 0) {

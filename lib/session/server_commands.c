@@ -378,7 +378,7 @@ static void unreadable_line(ehlo_server *server, uint32_t kind, ehlo_span line, 
     }
     return;
   }
-  if (verb == EHLO_VERB_BURL && server_offers(server, EHLO_EXT_BURL)) {
+  if (verb == EHLO_VERB_BURL) {
     ehlo_content_missing(server);
   }
   bad_line(server, kind, line, row);
@@ -408,7 +408,7 @@ static void take_command(ehlo_server *server, ehlo_command *command, ehlo_span l
     return;
   }
   if (row != REPLY_ROWS) {
-    if (command->verb == EHLO_VERB_BURL && row != REPLY_NOT_IMPLEMENTED) {
+    if (command->verb == EHLO_VERB_BURL) {
       ehlo_content_missing(server);
     }
     ehlo_server_refuse(server, command->verb, kind, line, row);

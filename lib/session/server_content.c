@@ -332,7 +332,8 @@ int ehlo_content_skip(ehlo_server *server, size_t size, size_t *taken)
 
 void ehlo_content_missing(ehlo_server *server)
 {
-  if (server->state == STATE_RCPT || server->state == STATE_CHUNKS) {
+  int begins = server->state == STATE_RCPT && server_offers(server, EHLO_EXT_BURL);
+  if (begins || server->state == STATE_CHUNKS) {
     ehlo_server_enter(server, STATE_CHUNKS);
     server->chunk_failed = 1;
     server->fate = server->fate != 0 ? server->fate : EHLO_END_REFUSED;
@@ -343,8 +344,7 @@ void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last)
 {
   ehlo_event event = {.type = EHLO_EVENT_BURL, .as.burl = {url, (uint32_t)last, server->recipients, server->octets}};
   /* A CR before what is fetched has lost its LF, as at the end of the message. */
-  int bare = server->chunking && server->chunk.after_cr && server->body != EHLO_BODY_BINARYMIME;
-  server->chunking = 1;
+  int bare = server->chunking && server->chunk.after_cr;
   server->chunk.after_cr = 0;
   if (bare) {
     ehlo_server_violation(server, EHLO_VIOLATION_BARE_NEWLINE, EHLO_VERB_MESSAGE, span_of("", 0));

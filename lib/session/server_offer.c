@@ -188,7 +188,7 @@ uint32_t ehlo_server_mechanisms(const ehlo_server *server)
   for (uint32_t mechanism = 0; mechanism < EHLO_SASL_COUNT; mechanism++) {
     set &= is_usable(server, mechanism) ? UINT32_MAX : ~(1U << mechanism);
   }
-  return server->tls_verified ? set : set & ~(1U << EHLO_SASL_EXTERNAL);
+  return set;
 }
 
 void ehlo_server_hide(ehlo_server *server)

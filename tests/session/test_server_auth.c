@@ -473,7 +473,55 @@ static void other_lines_keep_their_limit(void **state)
   host_close(&host);
 }
 
+/* Of a response where a mechanism should stand no more is told than a name can have. */
+static void see_command(struct host *host, const ehlo_event *event)
+{
+  if (event->type == EHLO_EVENT_COMMAND) {
+    host->content = event->as.command.line.len;
+  }
+}
+
+static void a_response_is_no_name(void **state)
+{
+  (void)state;
+  static char line[4000];
+  struct host host;
+  ehlo_server_config config = auth_config(ALL_MECHANISMS);
+  host_begin(&host, &config, EHLO_LINE);
+  host.in_handler = see_command;
+  memset(line, 'x', sizeof line);
+  memcpy(line, "AUTH ", 5);
+  memcpy(line + 3000, "\r\n", 3);
+  host_say(&host, line);
+  host_expect(&host, "501 5.5.4 Syntax error in parameters or arguments\r\n");
+  assert_true(host.content == 25);
+  assert_int_equal(host.violation.octets.len, 20);
+  host_close(&host);
+}
+
 /* ---- codes ---------------------------------------------------------------------------------- */
+
+static void what_xclient_forgets(void **state)
+{
+  (void)state;
+  struct host host;
+  ehlo_server_config config = auth_config(ALL_MECHANISMS);
+  config.offer[EHLO_EXT_XCLIENT] = 1;
+  host_begin(&host, &config, EHLO_LINE);
+  host.in_handler = accept_in_handler;
+  host_say(&host, "AUTH PLAIN " ALICE "\r\n");
+  assert_int_equal(ehlo_server_mechanism(host.server), EHLO_SASL_PLAIN);
+  host.defer = EVENT_BIT(EHLO_EVENT_XCLIENT);
+  host_say(&host, "XCLIENT NAME=a\r\n");
+  assert_int_equal(ehlo_server_accept(host.server, host.ticket[EHLO_EVENT_XCLIENT]), EHLO_OK);
+  assert_int_equal(ehlo_server_mechanism(host.server), EHLO_SASL_PLAIN); /* until the answer has had its turn */
+  host_feed(&host, NULL, 0);
+  assert_int_equal(ehlo_server_mechanism(host.server), EHLO_SASL_OTHER);
+  assert_int_equal(ehlo_server_authenticated(host.server), 0);
+  expect_identity(&host, "");
+  assert_false(is_left(&host, "alice"));
+  host_close(&host);
+}
 
 /* What opens a door has one positive code. */
 static void positive_codes_are_exact(void **state)
@@ -602,6 +650,8 @@ int main(void)
       cmocka_unit_test(half_a_secret_is_wiped),
       cmocka_unit_test(what_was_refused_is_wiped),
       cmocka_unit_test(other_lines_keep_their_limit),
+      cmocka_unit_test(a_response_is_no_name),
+      cmocka_unit_test(what_xclient_forgets),
       cmocka_unit_test(positive_codes_are_exact),
       cmocka_unit_test(etrn_and_burl_have_25z),
       cmocka_unit_test(code_355_needs_transid_and_an_offset),
