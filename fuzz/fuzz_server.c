@@ -15,7 +15,7 @@
  * what a reader comes to who knows nothing of SMTP but lines, 354 and the dot (check_framing), where nobody says BDAT
  * or BURL. STARTTLS is accepted only where things depend on time: when octets were read is all that tells clear ones.
  */
-#define _GNU_SOURCE /* memmem, open_memstream, strncasecmp */
+#define _GNU_SOURCE /* memmem, open_memstream */
 #include "fuzz_session.h"
 
 /* ---- the input ---- */
@@ -579,7 +579,7 @@ static void on_reply(struct play *play, const ehlo_event_reply *reply)
   case EHLO_VERB_BURL:
     REQUIRE(!positive || (ask != NULL && ask->code == reply->code));
     play->chunked |= positive || ask != NULL;
-    play->chunk_failed |= play->in_content && !positive;
+    play->chunk_failed |= (play->in_content || play->chunked) && !positive;
     play->in_content = 0;
     break;
   case EHLO_VERB_BDAT:
@@ -641,22 +641,30 @@ static void on_cancel(struct play *play, const ehlo_event_cancel *cancel)
   ask->deferred = ask->paused = 0;
 }
 
+static int offers(const struct play *play, uint32_t extension)
+{
+  return play->script->config.offer[extension] != 0;
+}
+
 /* An event that does not ask. */
 static void on_told(struct play *play, const ehlo_event *event)
 {
+  ehlo_command command;
   REQUIRE(event->ticket == 0);
   switch (event->type) {
-  case EHLO_EVENT_COMMAND:
+  case EHLO_EVENT_COMMAND: {
     REQUIRE(!play->in_content);
     REQUIRE(event->as.command.line.len + 2 <= 4096);
     REQUIRE(memchr(event->as.command.line.ptr, '\n', event->as.command.line.len) == NULL);
     put_line(play->logs[LOG_COMMANDS], ehlo_verb_name(event->as.command.verb), event->as.command.line);
-    if ((event->as.command.verb == EHLO_VERB_BDAT || event->as.command.verb == EHLO_VERB_BURL) && play->open &&
+    int is_burl = event->as.command.verb == EHLO_VERB_BURL && offers(play, EHLO_EXT_BURL);
+    if ((event->as.command.verb == EHLO_VERB_BDAT || is_burl) && play->open &&
         (play->recipients > 0 || play->resumed)) {
       play->in_content = 1;
       play->contents++;
     }
     break;
+  }
   case EHLO_EVENT_REPLY: on_reply(play, &event->as.reply); break;
   case EHLO_EVENT_END: on_end(play, &event->as.end); break;
   case EHLO_EVENT_CANCEL: on_cancel(play, &event->as.cancel); break;
@@ -666,8 +674,8 @@ static void on_told(struct play *play, const ehlo_event *event)
       play->lost = 1; /* nothing is said any more */
       play->shown.size = 0;
     }
-    if (event->as.violation.verb == EHLO_VERB_LINE && event->as.violation.octets.len > 3 &&
-        strncasecmp(event->as.violation.octets.ptr, "BURL", 4) == 0 && play->open) {
+    if (event->as.violation.verb == EHLO_VERB_LINE && play->open && (play->recipients > 0 || play->resumed) &&
+        ehlo_parse_command(event->as.violation.octets, &command) == EHLO_OK && command.verb == EHLO_VERB_BURL) {
       play->chunk_failed = 1;
     }
     if (event->as.violation.kind != EHLO_VIOLATION_EARLY_TALKER &&
@@ -677,11 +685,6 @@ static void on_told(struct play *play, const ehlo_event *event)
     }
     break;
   }
-}
-
-static int offers(const struct play *play, uint32_t extension)
-{
-  return play->script->config.offer[extension] != 0;
 }
 
 /* A submission server lets no short domain through. */
