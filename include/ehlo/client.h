@@ -12,7 +12,12 @@
  *         count = write(fd, data, size);
  *         if (count < 0) ehlo_client_eof(client); else ehlo_client_sent(client, count);
  *       }
- *       if (want & EHLO_WANT_CONTENT) {
+ *       if (want & EHLO_WANT_TLS) {                                   (only behind ehlo_client_starttls)
+ *         error = handshake(fd);
+ *         error == 0 ? ehlo_client_tls_done(client) : ehlo_client_eof(client);
+ *       } else if (want & EHLO_WANT_FEED) {                           (only where content goes by BDAT)
+ *         ehlo_client_feed(client, NULL, 0, &taken);
+ *       } else if (want & EHLO_WANT_CONTENT) {
  *         if (held == 0 && (held = fread(at = message, 1, sizeof message, file)) == 0)
  *           error = ehlo_client_body_end(client);
  *         else
@@ -41,7 +46,7 @@
  *     LINE       every line of a reply but the last
  *     REPLY      the last line of a reply: which command it answers, its tag, the code
  *     HELLO      behind the REPLY that opened the session: what the server offers is known; now is the time for MAIL
- *     CONTENT    behind the REPLY 354: now is the time for ehlo_client_body
+ *     CONTENT    behind the REPLY 354: now is the time for ehlo_client_body (not if the REPLY's handler gave it all)
  *     END        once for each MAIL, SEND, SOML, SAML that was called: how the transaction went
  *     CHALLENGE  in AUTH, in place of a REPLY 334: now is the time for ehlo_client_auth_respond
  *     VIOLATION  the server broke the protocol: the session is over
@@ -186,7 +191,8 @@ typedef struct ehlo_client_event_reply {
   ehlo_enhanced enhanced; /* zero if there is none, or the server did not offer ENHANCEDSTATUSCODES (RFC 2034 5) */
   ehlo_span text;         /* behind code and enhanced code. Raw: it may hold control characters and octets above 127 */
   ehlo_span line;         /* all of it, without its CRLF. Raw */
-  uint64_t offset;        /* REPLY 355 to MAIL with TRANSID: the octets of content that the server has (RFC 1845 3) */
+  uint64_t offset;        /* REPLY 355 to MAIL with TRANSID: the octets of content that the server has (RFC 1845 3).
+                             Whether the message has so many is for the host to see */
 } ehlo_client_event_reply;
 
 /* CONTENT: the server waits for the message. */
@@ -204,7 +210,8 @@ typedef struct ehlo_client_event_end {
                            has it for a connection that broke; 554 if every recipient was refused, whatever was said of
                            the message; 0 for RESET (or the refusal of RSET), SUPERSEDED, QUIT. In LMTP the last
                            RESULT: each has told its own */
-  uint32_t needs_reset; /* 1 if the server still holds the transaction: RSET before the next MAIL */
+  uint32_t needs_reset; /* 1 if the server still holds the transaction, and nothing has been called that clears it:
+                           RSET before the next MAIL */
   ehlo_enhanced enhanced; /* of that reply */
 } ehlo_client_event_end;
 
@@ -219,7 +226,8 @@ typedef struct ehlo_client_event_violation {
   uint32_t goes_on; /* 1 if the session goes on after all: SASL, where AUTH was cancelled because of it */
 } ehlo_client_event_violation;
 
-/* CHALLENGE: the server wants to hear more (RFC 4954 4). */
+/* CHALLENGE: the server wants to hear more (RFC 4954 4). Until the host responds no clock runs. (A 334 in several lines
+ * is none: its lines are told as LINE, raw, and at the last the exchange is given up with a VIOLATION.) */
 typedef struct ehlo_client_event_challenge {
   ehlo_span octets;  /* decoded from base64. Wiped from the block when the handler returns */
   uint32_t number;   /* of the challenge in this exchange, from 1 */
@@ -553,8 +561,9 @@ EHLO_API uint64_t ehlo_client_size_limit(const ehlo_client *client);
 
 /* What the server listed behind an extension's keyword, as it is spelt, without spaces around it: the mechanisms of
  * AUTH, the policy of MT-PRIORITY, the keywords of NO-SOLICITING, the arguments of BURL, the attributes of XCLIENT and
- * XFORWARD. Empty if that is nothing, if the extension is not on offer, or if it found no room (parameters_size). The
- * span lies in the block: it is stale after the next hello, ehlo_client_tls_done, or a move. */
+ * XFORWARD. Of a keyword on two lines the last counts. Empty if that is nothing, if the extension is not on offer, or
+ * if it found no room (parameters_size). The span lies in the block: it is stale after the next hello,
+ * ehlo_client_tls_done, or a move. */
 EHLO_API ehlo_span ehlo_client_parameters(const ehlo_client *client, uint32_t extension);
 
 /* The mechanisms of AUTH that the library knows and the server listed, as bits: 1 << EHLO_SASL_PLAIN (RFC 4954 3).

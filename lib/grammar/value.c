@@ -192,9 +192,9 @@ static int is_utf8_address(ehlo_span address, uint32_t flags)
   while (at < end) {
     size_t sequence = *at > 127 && (flags & EHLO_PARSE_UTF8) != 0 ? ehlo_utf8_sequence(at, end) : 0;
     if (*at == '\\') {
-      const unsigned char *digits = at + 3;
-      const unsigned char *brace = end - at > 3 ? memchr(digits, '}', (size_t)(end - digits)) : NULL;
-      uint32_t point = brace != NULL && at[1] == 'x' && at[2] == '{' ? hexpoint(digits, brace) : 0;
+      int opens = end - at > 3 && at[1] == 'x' && at[2] == '{';
+      const unsigned char *brace = opens ? memchr(at + 3, '}', (size_t)(end - at) - 3) : NULL;
+      uint32_t point = brace != NULL ? hexpoint(at + 3, brace) : 0;
       if (point == 0) {
         return 0;
       }

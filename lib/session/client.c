@@ -41,7 +41,8 @@ void ehlo_client_end(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_e
   }
   event->type = EHLO_CLIENT_EVENT_END;
   event->tag = client->mail_tag;
-  event->as.end = (ehlo_client_event_end){reason, client->rcpts_accepted, code, 0, enhanced};
+  uint32_t needs_reset = (uint32_t)ehlo_client_needs_reset(client);
+  event->as.end = (ehlo_client_event_end){reason, client->rcpts_accepted, code, needs_reset, enhanced};
   client->in_transaction = 0;
   client->results_good = 0;
 }
@@ -77,6 +78,30 @@ void ehlo_client_close(ehlo_client *client, uint32_t reason, uint32_t code, ehlo
 
 /* ---- the queue ---- */
 
+/* Does the server hold no transaction any more where it says yes to this? */
+static int verb_clears(uint32_t verb)
+{
+  switch (verb) {
+  case EHLO_VERB_RSET:
+  case EHLO_VERB_STARTTLS:
+  case EHLO_VERB_TURN:
+  case EHLO_VERB_ATRN:
+  case EHLO_VERB_XCLIENT:
+  case EHLO_VERB_QUIT: return 1;
+  default: return verb_is_hello(verb) || verb_opens_transaction(verb);
+  }
+}
+
+int ehlo_client_needs_reset(const ehlo_client *client)
+{
+  for (uint32_t i = 0; client->held && i < client->count; i++) {
+    if (verb_clears(client_command(client, i)->verb)) {
+      return 0;
+    }
+  }
+  return client->held && client->state != CLIENT_CLOSED;
+}
+
 void ehlo_client_release(ehlo_client *client)
 {
   if (client->state != CLIENT_GREETED && client->state != CLIENT_REFUSED) {
@@ -84,15 +109,14 @@ void ehlo_client_release(ehlo_client *client)
   }
   for (; client->released < client->count; client->released++) {
     const struct command *command = client_command(client, client->released);
-    if (command->verb == EHLO_VERB_NONE) {
-      return; /* the begin of content by BDAT: it comes when all before it is answered */
+    if (command->flags & COMMAND_PLACE) {
+      return; /* content by BDAT begins when all before it is answered */
     }
     if (client->released > 0) {
-      uint32_t before = client_command(client, client->released - 1)->verb;
-      int is_last = ehlo_commands[before].group == GROUP_LAST && !(before == EHLO_VERB_AUTH && client->sasl_one_trip);
-      if (!client_offers(client, EHLO_EXT_PIPELINING) || is_last ||
-          (client->hold_data &&
-           (command->verb == EHLO_VERB_DATA || (command->verb == EHLO_VERB_MESSAGE && client->burl)))) {
+      const struct command *before = client_command(client, client->released - 1);
+      int is_last = ehlo_commands[before->verb].group == GROUP_LAST && (before->flags & COMMAND_ONE_TRIP) == 0;
+      int begins_content = command->verb == EHLO_VERB_DATA || (command->flags & COMMAND_BURL) != 0;
+      if (!client_offers(client, EHLO_EXT_PIPELINING) || is_last || (client->hold_data && begins_content)) {
         return;
       }
     }
@@ -107,12 +131,13 @@ void ehlo_client_make_room(ehlo_client *client)
   ehlo_client_wipe_behind(client, tail);
 }
 
-void ehlo_client_queue(ehlo_client *client, uint32_t verb, uint64_t tag, size_t length)
+void ehlo_client_queue(ehlo_client *client, uint32_t verb, unsigned flags, uint64_t tag, size_t length)
 {
   output_wrote(&client->output, length);
   struct command *command = client_command(client, client->count++);
   command->tag = tag;
-  command->verb = verb;
+  command->verb = (uint16_t)verb;
+  command->flags = (uint16_t)flags;
   command->end = client->sent + (uint32_t)output_waiting(&client->output);
   client->mails_ahead += verb_opens_transaction(verb) ? 1 : 0;
   client->epoch += client->count == 1 ? 1 : 0; /* what it waits for begins now */
@@ -163,7 +188,7 @@ static uint32_t expected_verb(const ehlo_client *client)
   if (front->verb == EHLO_VERB_AUTH && client->sasl == SASL_CHALLENGED) {
     return EHLO_VERB_NONE; /* the response is still to come */
   }
-  return client->sent - front->end < UINT32_MAX / 2 ? front->verb : (uint32_t)EHLO_VERB_NONE;
+  return client->sent - front->end < UINT32_MAX / 2 ? front->verb : EHLO_VERB_NONE;
 }
 
 /* The same for the line that is being read: what counts is when its first octets came. */
@@ -189,10 +214,10 @@ static int is_challenge(uint32_t verb, uint32_t code)
   return code == 334 && verb == EHLO_VERB_AUTH;
 }
 
-/* Does it resume a transaction (RFC 1845 3)? Only the last MAIL that was called can have said TRANSID. */
+/* Does it resume a transaction (RFC 1845 3)? */
 static int is_resumption(const ehlo_client *client, uint32_t verb, uint32_t code)
 {
-  return code == 355 && verb_opens_transaction(verb) && client->checkpoint && client->mails_ahead == 1;
+  return code == 355 && verb_opens_transaction(verb) && (client_command(client, 0)->flags & COMMAND_CHECKPOINT) != 0;
 }
 
 /* Does the code answer the command? By its first digit (RFC 821 4.4): 4yz and 5yz say no to all of them, and what says
@@ -274,7 +299,7 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
   if (reply->verb == EHLO_VERB_CONNECT) {
     greeted(client, reply->code);
   } else if (reply->verb == EHLO_VERB_RESULT && client->results + 1 < client->rcpts_accepted) {
-    ehlo_client_verdict(client, reply->code, reply->enhanced, &next);
+    ehlo_client_verdict(client, client_command(client, 0), reply->code, reply->enhanced, &next);
   } else {
     struct command command = pop(client);
     reply->fallback = (uint32_t)ehlo_client_proceed(client, &command, reply->code, reply->enhanced, &next);
@@ -286,7 +311,8 @@ static void complete(ehlo_client *client, ehlo_client_event *event)
     ehlo_client_end(client, EHLO_END_SUPERSEDED, 0, no_enhanced(), &end);
     ehlo_client_emit(client, &end);
   }
-  if (next.type != 0) {
+  int is_stale = next.type == EHLO_CLIENT_EVENT_CONTENT && client->call != CALL_CONTENT; /* it was given at REPLY */
+  if (next.type != 0 && !is_stale) {
     ehlo_client_emit(client, &next);
   }
   begin_chunks(client);
@@ -570,6 +596,9 @@ uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
     *epoch = client == NULL ? 0 : client->epoch;
   }
   if (client == NULL || client->state >= CLIENT_TLS) {
+    return 0;
+  }
+  if (ehlo_client_chunks_due(client)) {
     return 0;
   }
   if (client->call == CALL_CONTENT && client->chunks == 0) {

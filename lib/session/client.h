@@ -63,11 +63,21 @@ enum client_sasl {
   SASL_CANCELLED   /* "*" is out */
 };
 
+/* What is to be known of a command beside its verb. */
+enum {
+  COMMAND_PLACE = 1,      /* DATA that is never sent: where content by BDAT begins */
+  COMMAND_CHUNKS = 2,     /* MESSAGE, RESULT: the content went by BDAT */
+  COMMAND_BURL = 4,       /* MESSAGE: it ended with BURL */
+  COMMAND_CHECKPOINT = 8, /* MAIL: it says TRANSID */
+  COMMAND_ONE_TRIP = 16   /* AUTH: commands may stand behind it in its group */
+};
+
 /* A command in the queue. */
 struct command {
   uint64_t tag;
   uint32_t end; /* of its line, in octets of output */
-  uint32_t verb;
+  uint16_t verb;
+  uint16_t flags; /* COMMAND_ */
 };
 
 /* LMTP: a recipient whose verdict is to come. */
@@ -115,7 +125,7 @@ struct ehlo_client {
   /* The session. */
   uint8_t state;       /* CLIENT_ */
   uint8_t call;        /* CALL_ */
-  uint8_t call_before; /* CALL_ before the hello or TURN that is out */
+  uint8_t call_before; /* CALL_WAIT: what is called next once that is answered, unless it changes more */
   uint8_t busy;        /* a call that may call back is running */
   uint8_t fatal;       /* the host ended it: EHLO_ERR_HOST from now on */
   uint8_t hello_verb;  /* of the accepted hello */
@@ -137,12 +147,9 @@ struct ehlo_client {
   uint8_t call_utf8;    /* SMTPUTF8 */
   uint8_t call_binary;  /* BODY=BINARYMIME */
   uint8_t by_chunks;    /* its content goes by BDAT */
-  uint8_t burl;         /* its content ended with BURL: nothing is called until that is answered */
-  uint8_t checkpoint;   /* its MAIL says TRANSID: nothing is called until that is answered */
   uint8_t call_resumed; /* the server has its recipients, and some of its content: DATA is next */
   uint8_t ending;       /* its end waits for chunks to be answered */
   uint8_t gathered;     /* the last content went past the output */
-  uint8_t needs_reset;  /* `held`, and no RSET has been called since */
   int8_t broken;        /* EHLO_ERR_ that its content has come to, else 0 */
   uint32_t rcpts_called;
   uint32_t mails_ahead;  /* MAILs in the queue */
@@ -151,7 +158,6 @@ struct ehlo_client {
   /* AUTH. */
   uint8_t sasl;             /* SASL_ */
   uint8_t sasl_mechanism;   /* EHLO_SASL_ that the library speaks; OTHER: the host does */
-  uint8_t sasl_one_trip;    /* commands may stand behind it in its group */
   uint8_t sasl_refused;     /* the challenge that tells of a refused token has been answered */
   uint8_t sasl_next;        /* of the responses that wait in the output, */
   uint8_t sasl_count;       /* of so many, */
@@ -172,7 +178,7 @@ struct ehlo_client {
   uint8_t in_transaction; /* there is one */
   uint8_t doomed;         /* its MAIL was refused */
   uint8_t resumed;        /* its MAIL was answered 355 */
-  uint8_t held;           /* one that has ENDed is still open at the server */
+  uint8_t held;           /* one that has ENDed is still open at the server: see ehlo_client_needs_reset */
   ehlo_enhanced refused_enhanced;
   uint32_t refused_code; /* that refused its MAIL, or a chunk */
   uint64_t mail_tag;
@@ -185,9 +191,10 @@ struct ehlo_client {
   uint8_t chunk_failed; /* one was refused */
   uint32_t results_good;
 
-  struct chunk chunk;
-  char header[32]; /* the BDAT line that ehlo_client_body_gather gave */
-  ehlo_dot dot;    /* its kernel is known from init on */
+  struct chunk chunk;    /* of it `after_cr` */
+  uint8_t at_line_begin; /* where the next chunk stands */
+  char header[32];       /* the BDAT line that ehlo_client_body_gather gave */
+  ehlo_dot dot;          /* its kernel is known from init on */
   struct line line;
   struct output output;
 };
@@ -258,7 +265,7 @@ void ehlo_client_enter(ehlo_client *client, enum client_state state);
 void ehlo_client_make_room(ehlo_client *client);
 
 /* `length` octets were written at the tail of the output: a whole command. Queues it, and releases it if it may go. */
-void ehlo_client_queue(ehlo_client *client, uint32_t verb, uint64_t tag, size_t length);
+void ehlo_client_queue(ehlo_client *client, uint32_t verb, unsigned flags, uint64_t tag, size_t length);
 
 /* Releases what may go. */
 void ehlo_client_release(ehlo_client *client);
@@ -269,9 +276,13 @@ void ehlo_client_drop(ehlo_client *client);
 /* Takes the command at the end of the queue back, if it is not released. Returns 1 if it did. */
 int ehlo_client_take_back(ehlo_client *client);
 
-/* Closes the transaction of the replying side and makes its END. */
+/* Closes the transaction of the replying side and makes its END. Whether the server holds it still is known before. */
 void ehlo_client_end(ehlo_client *client, uint32_t reason, uint32_t code, ehlo_enhanced enhanced,
                      ehlo_client_event *event);
+
+/* Has RSET to be called before the next MAIL? The server holds a transaction that has ENDed, and nothing that clears it
+ * is out. */
+int ehlo_client_needs_reset(const ehlo_client *client);
 
 /* May a call that calls back run now? Returns EHLO_OK, or what the call is to return. */
 int ehlo_client_enter_call(ehlo_client *client);
@@ -291,8 +302,8 @@ void ehlo_client_wipe_behind(ehlo_client *client, uint32_t tail);
 /* 334 to AUTH, with the event that the reply would be. Answers it, or tells the host. */
 void ehlo_client_challenged(ehlo_client *client, const ehlo_client_event *reply);
 
-/* The exchange is over. */
-void ehlo_client_auth_answered(ehlo_client *client, uint32_t code);
+/* The exchange that `command` began is over. */
+void ehlo_client_auth_answered(ehlo_client *client, const struct command *command, uint32_t code);
 
 /* ---- client_commands.c ---- */
 
@@ -326,17 +337,18 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
 void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced *enhanced);
 
 /* Puts what ends the content into the output, which has room for it, and what waits for the verdict into the queue. */
-void ehlo_client_end_content(ehlo_client *client, uint64_t tag, const ehlo_span *spans, size_t count);
+void ehlo_client_end_content(ehlo_client *client, unsigned flags, uint64_t tag, const ehlo_span *spans, size_t count);
 
 /* Does any octet have its high bit set? */
 int ehlo_client_has_high_bit(const unsigned char *data, size_t size);
 
-/* A verdict came. As ehlo_client_proceed. */
-void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event);
+/* A verdict came, to `command`. As ehlo_client_proceed. */
+void ehlo_client_verdict(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
+                         ehlo_client_event *event);
 
 /* ---- client_chunks.c ---- */
 
-/* Is it time for content by BDAT: does the place that ehlo_client_data took in the queue stand at its front? */
+/* Is it time for content by BDAT: does its place stand at the front of the queue? */
 int ehlo_client_chunks_due(const ehlo_client *client);
 
 /* Begins the content, or ends the transaction if nobody is to get it. As ehlo_client_proceed. */

@@ -88,7 +88,8 @@ static int check_mechanism(const ehlo_client *client, const struct exchange *exc
 /* May AUTH be said now? (RFC 4954 4) */
 static int check_time(const ehlo_client *client)
 {
-  return client->authenticated || client->sasl != SASL_NONE || client->needs_reset ? EHLO_ERR_STATE : EHLO_OK;
+  return client->authenticated || client->sasl != SASL_NONE || ehlo_client_needs_reset(client) ? EHLO_ERR_STATE
+                                                                                               : EHLO_OK;
 }
 
 /* Does all of it fit, the first message in the line of AUTH or in one of its own, which is longer by one octet? */
@@ -159,9 +160,9 @@ static int start(ehlo_client *client, const struct exchange *exchange, int error
   if (draft.error == EHLO_OK && in_line) {
     write_initial(&draft, exchange);
   }
-  int one_trip = is_one_trip(exchange, in_line);
-  client->sasl_one_trip = (uint8_t)one_trip; /* of use only while there is an exchange */
-  int result = one_trip ? ehlo_client_commit(client, &draft, tag) : ehlo_client_commit_last(client, &draft, tag);
+  draft.flags = is_one_trip(exchange, in_line) ? COMMAND_ONE_TRIP : 0;
+  int result =
+      draft.flags != 0 ? ehlo_client_commit(client, &draft, tag) : ehlo_client_commit_last(client, &draft, tag);
   if (result == EHLO_OK) {
     client->sasl = SASL_OUT;
     client->sasl_mechanism = exchange->is_the_hosts ? (uint8_t)EHLO_SASL_OTHER : (uint8_t)exchange->mechanism;
@@ -302,8 +303,9 @@ void ehlo_client_challenged(ehlo_client *client, const ehlo_client_event *reply)
     ehlo_client_violate(client, EHLO_VIOLATION_SASL, reply->as.reply.line);
     return;
   }
-  if (client->sasl_one_trip) {
-    client->sasl_one_trip = 0; /* it is not: what would be called now would be taken for the answer */
+  struct command *command = client_command(client, 0);
+  if (command->flags & COMMAND_ONE_TRIP) {
+    command->flags = 0; /* it is not: what would be called now would be taken for the answer */
     client->call_before = client->call;
     client->call = CALL_WAIT;
   }
@@ -325,12 +327,12 @@ void ehlo_client_challenged(ehlo_client *client, const ehlo_client_event *reply)
   memset(buffer, 0, length);
 }
 
-void ehlo_client_auth_answered(ehlo_client *client, uint32_t code)
+void ehlo_client_auth_answered(ehlo_client *client, const struct command *command, uint32_t code)
 {
   drop_steps(client);
   client->authenticated = code < 300;
   client->sasl = SASL_NONE;
-  if (!client->sasl_one_trip) {
+  if ((command->flags & COMMAND_ONE_TRIP) == 0) {
     client->call = client->call_before;
   }
 }

@@ -24,7 +24,6 @@ static void write_burl(struct writer *writer, ehlo_span url, int last)
 /* Nothing is called before the verdict has come (RFC 4468 3.2). */
 static void wait_for_verdict(ehlo_client *client)
 {
-  client->burl = 1;
   client->call = CALL_WAIT;
   client->call_before = CALL_IDLE;
 }
@@ -54,15 +53,15 @@ static int burl_in_content(ehlo_client *client, ehlo_span url, int last, uint64_
   ehlo_span text = span_of(line, writer.length);
   client->gathered = 0;
   if (last) {
-    ehlo_client_end_content(client, tag, &text, 1);
+    ehlo_client_end_content(client, COMMAND_BURL, tag, &text, 1);
     wait_for_verdict(client);
     return EHLO_OK;
   }
   memcpy(client_part(client, client->output_at) + client->output.tail, text.ptr, text.len);
-  client->chunk.left = 1; /* what the URL gives is complete in itself */
+  client->at_line_begin = 1; /* what the URL gives is complete in itself */
   client->chunks++;
   client->epoch++;
-  ehlo_client_queue(client, EHLO_VERB_BURL, tag, text.len);
+  ehlo_client_queue(client, EHLO_VERB_BURL, 0, tag, text.len);
   return EHLO_OK;
 }
 
@@ -72,7 +71,7 @@ int ehlo_client_burl(ehlo_client *client, ehlo_span url, int last, uint64_t tag)
     return EHLO_ERR_ARGUMENT;
   }
   int in_content = client->state == CLIENT_GREETED && client->call == CALL_CONTENT && client->by_chunks;
-  struct draft draft = {{NULL, 0, 0}, EHLO_VERB_BURL, EHLO_OK};
+  struct draft draft = {.verb = EHLO_VERB_BURL};
   if (!in_content) {
     draft = ehlo_client_begin(client, EHLO_VERB_BURL);
     ehlo_client_check_content(client, &draft);
@@ -89,9 +88,8 @@ int ehlo_client_burl(ehlo_client *client, ehlo_span url, int last, uint64_t tag)
   }
   write_burl(&draft.writer, url, 1);
   draft.verb = EHLO_VERB_MESSAGE;
-  client->burl = 1; /* hold_data holds it back too */
+  draft.flags = COMMAND_BURL;
   int result = ehlo_client_commit(client, &draft, tag);
-  client->burl = result == EHLO_OK;
   if (result == EHLO_OK) {
     wait_for_verdict(client);
   }

@@ -1,6 +1,6 @@
 /* client_chunks.c: BDAT out (RFC 3030). Floor: session.
  *
- * ehlo_client_data takes a place in the queue, of a command that is never sent; when it comes to the front every RCPT
+ * ehlo_client_data takes a place in the queue, a DATA that is never sent; when it comes to the front every RCPT
  * is answered, and content begins. Each call with content then makes one chunk of what it takes. That of the last is
  * the end of the message, with the verdicts behind it.
  */
@@ -14,7 +14,7 @@ enum { HEADER_MAX = 32 };
 int ehlo_client_chunks_due(const ehlo_client *client)
 {
   return client->state == CLIENT_GREETED && client->count > 0 && client->released == 0 &&
-         client_command(client, 0)->verb == EHLO_VERB_NONE;
+         (client_command(client, 0)->flags & COMMAND_PLACE) != 0;
 }
 
 void ehlo_client_chunks_begin(ehlo_client *client, ehlo_client_event *event)
@@ -27,7 +27,7 @@ void ehlo_client_chunks_begin(ehlo_client *client, ehlo_client_event *event)
   client->gathered = 0;
   client->ending = 0;
   client->chunk.after_cr = 0;
-  client->chunk.left = 1; /* here: the content stands at the begin of a line */
+  client->at_line_begin = 1;
   if (client->in_transaction && !client->doomed && client->rcpts_accepted > 0) {
     client->call = CALL_CONTENT;
     event->type = EHLO_CLIENT_EVENT_CONTENT;
@@ -40,8 +40,8 @@ void ehlo_client_chunks_begin(ehlo_client *client, ehlo_client_event *event)
     client->doomed_left--;
     ehlo_client_end_doomed(client, event);
   } else {
+    client->held = 1;
     ehlo_client_end(client, EHLO_END_REFUSED, 554, no_enhanced(), event);
-    event->as.end.needs_reset = client->held = client->needs_reset = 1;
   }
 }
 
@@ -56,8 +56,8 @@ void ehlo_client_chunk_answered(ehlo_client *client, uint32_t code, ehlo_enhance
   }
   if (client->chunk_failed && client->chunks == 0 && client->call == CALL_CONTENT) {
     client->call = CALL_IDLE;
+    client->held = 1;
     ehlo_client_end(client, EHLO_END_REFUSED, client->refused_code, client->refused_enhanced, event);
-    event->as.end.needs_reset = client->held = client->needs_reset = 1;
   }
 }
 
@@ -132,12 +132,13 @@ static size_t write_header(char *to, size_t octets, int last)
   return writer.length;
 }
 
-/* What the piece leaves behind for the next. */
-static void remember_end(ehlo_client *client, const unsigned char *data, size_t size)
+/* A chunk made of this piece stands at the tail of the output, with `length` octets; or beside it. */
+static void queue_chunk(ehlo_client *client, const unsigned char *data, size_t size, size_t length)
 {
-  if (size > 0) {
-    client->chunk.left = data[size - 1] == '\n';
-  }
+  client->at_line_begin = data[size - 1] == '\n';
+  client->epoch++;
+  client->chunks++;
+  ehlo_client_queue(client, EHLO_VERB_BDAT, 0, client->data_tag, length);
 }
 
 int ehlo_client_chunk_body(ehlo_client *client, const unsigned char *data, size_t size, size_t *taken)
@@ -170,63 +171,65 @@ int ehlo_client_chunk_body(ehlo_client *client, const unsigned char *data, size_
       *to++ = data[i];
     }
   }
-  remember_end(client, data, count);
   client->gathered = 0;
-  client->epoch++;
-  client->chunks++;
-  ehlo_client_queue(client, EHLO_VERB_BDAT, client->data_tag, (size_t)(to - begin));
+  queue_chunk(client, data, count, (size_t)(to - begin));
   *taken = count;
   return error;
+}
+
+/* Cuts a piece into spans, from spans[1] on, at each CR that is put in. Returns how many octets of it there was room
+ * for; *used is one past the last span, *added counts the CRs. */
+static size_t cut(const ehlo_client *client, const unsigned char *data, size_t size, int after_cr, ehlo_span *spans,
+                  size_t max, size_t *used, size_t *added)
+{
+  size_t run = 0;
+  *used = 1;
+  *added = 0;
+  for (size_t i = 0; client->convert_lf && i < size; i++) {
+    const unsigned char *lf = memchr(data + i, '\n', size - i);
+    i = lf == NULL ? size : (size_t)(lf - data);
+    if (i < size && converts(client, data, i, after_cr)) {
+      if (max - *used < 4) {
+        size = i;
+        break;
+      }
+      if (i > run) {
+        spans[(*used)++] = span_of(data + run, i - run);
+      }
+      spans[(*used)++] = span_of("\r", 1);
+      ++*added;
+      run = i;
+    }
+  }
+  if (size > run) {
+    spans[(*used)++] = span_of(data + run, size - run);
+  }
+  return size;
 }
 
 int ehlo_client_chunk_gather(ehlo_client *client, const unsigned char *data, size_t size, size_t *taken,
                              ehlo_span *spans, size_t max, size_t *count)
 {
   int error;
+  size_t used;
+  size_t added;
   if (size == 0 || !ehlo_client_chunk_can_go(client)) {
     return EHLO_OK;
   }
-  int after_cr = client->chunk.after_cr;
   struct chunk before = client->chunk;
   size_t good = check(client, data, size, &error);
+  size_t fit = cut(client, data, good, before.after_cr, spans, max, &used, &added);
+  if (fit < good) {
+    client->chunk = before;
+    good = check(client, data, fit, &error);
+  }
+  client->broken = (int8_t)error;
   if (good == 0) {
-    client->broken = (int8_t)error;
     return error;
   }
-  /* Cut at each CR that is put in, as long as there are spans. */
-  size_t used = 1;
-  size_t run = 0;
-  size_t octets = 0;
-  for (size_t i = 0; client->convert_lf && i < good; i++) {
-    const unsigned char *lf = memchr(data + i, '\n', good - i);
-    i = lf == NULL ? good : (size_t)(lf - data);
-    if (i < good && converts(client, data, i, after_cr)) {
-      if (max - used < 4) {
-        good = i;
-        error = EHLO_OK;
-        client->chunk = before;
-        (void)check(client, data, good, &error);
-        break;
-      }
-      if (i > run) {
-        spans[used++] = span_of(data + run, i - run);
-      }
-      spans[used++] = span_of("\r", 1);
-      octets++;
-      run = i;
-    }
-  }
-  if (good > run) {
-    spans[used++] = span_of(data + run, good - run);
-  }
-  octets += good;
-  spans[0] = span_of(client->header, write_header(client->header, octets, 0));
-  remember_end(client, data, good);
-  client->broken = (int8_t)error;
+  spans[0] = span_of(client->header, write_header(client->header, good + added, 0));
   client->gathered = 1;
-  client->epoch++;
-  client->chunks++;
-  ehlo_client_queue(client, EHLO_VERB_BDAT, client->data_tag, 0);
+  queue_chunk(client, data, good, 0);
   *count = used;
   *taken = good;
   return error;
@@ -244,11 +247,11 @@ int ehlo_client_chunk_end(ehlo_client *client)
   if (client->chunk.after_cr && !client->call_binary) {
     return EHLO_ERR_BARE_NEWLINE;
   }
-  int complete = client->call_binary || client->chunk.left != 0;
+  int complete = client->call_binary || client->at_line_begin;
   char header[HEADER_MAX];
   ehlo_span spans[2];
   spans[0] = span_of(header, write_header(header, complete ? 0 : 2, 1));
   spans[1] = span_of("\r\n", complete ? 0 : 2);
-  ehlo_client_end_content(client, client->data_tag, spans, 2);
+  ehlo_client_end_content(client, COMMAND_CHUNKS, client->data_tag, spans, 2);
   return EHLO_OK;
 }

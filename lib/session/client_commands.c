@@ -32,34 +32,26 @@ int ehlo_client_helo(ehlo_client *client, uint64_t tag)
 
 /* ---- the others ---- */
 
-/* Does the content go by BDAT? */
-static void client_by_chunks(ehlo_client *client, struct draft *draft)
+/* Does the content of the transaction that is called go by BDAT? */
+static int goes_by_chunks(const ehlo_client *client)
 {
-  if (draft->error != EHLO_OK) {
-    return;
-  }
   int always = client->chunking == EHLO_CHUNKING_ALWAYS;
-  client->by_chunks =
-      !client->call_resumed && (client->call_binary || (always && client_offers(client, EHLO_EXT_CHUNKING)));
-}
-
-/* Takes a place in the queue behind the RCPTs: content by BDAT begins when they are answered. */
-static int commit_chunks(ehlo_client *client, struct draft *draft, uint64_t tag)
-{
-  if (draft->error == EHLO_OK) {
-    ehlo_client_queue(client, EHLO_VERB_NONE, tag, 0);
-  }
-  return draft->error;
+  return !client->call_resumed && (client->call_binary || (always && client_offers(client, EHLO_EXT_CHUNKING)));
 }
 
 int ehlo_client_data(ehlo_client *client, uint64_t tag)
 {
   struct draft draft = ehlo_client_begin(client, EHLO_VERB_DATA);
   ehlo_client_check_content(client, &draft);
-  client_by_chunks(client, &draft);
-  int result = client != NULL && client->by_chunks ? commit_chunks(client, &draft, tag)
-                                                   : ehlo_client_commit(client, &draft, tag);
+  int by_chunks = draft.error == EHLO_OK && goes_by_chunks(client);
+  int result = draft.error;
+  if (by_chunks) {
+    ehlo_client_queue(client, EHLO_VERB_DATA, COMMAND_PLACE, tag, 0); /* behind the RCPTs, that they may be answered */
+  } else {
+    result = ehlo_client_commit(client, &draft, tag);
+  }
   if (result == EHLO_OK) {
+    client->by_chunks = (uint8_t)by_chunks;
     client->call = CALL_DATA;
   }
   return result;
@@ -70,7 +62,6 @@ int ehlo_client_rset(ehlo_client *client, uint64_t tag)
   int result = plain(client, EHLO_VERB_RSET, tag);
   if (result == EHLO_OK && client->call != CALL_HELLO) {
     client->call = CALL_IDLE;
-    client->needs_reset = 0;
   }
   return result;
 }

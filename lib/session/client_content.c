@@ -11,7 +11,7 @@ enum { BODY_SPANS = 64 };
 /* The most that ends content: a CR that was withheld, CRLF, the dot line. */
 enum { END_OCTETS = 6 };
 
-void ehlo_client_end_content(ehlo_client *client, uint64_t tag, const ehlo_span *spans, size_t count)
+void ehlo_client_end_content(ehlo_client *client, unsigned flags, uint64_t tag, const ehlo_span *spans, size_t count)
 {
   size_t length = 0;
   unsigned char *to = client_part(client, client->output_at) + client->output.tail;
@@ -26,7 +26,7 @@ void ehlo_client_end_content(ehlo_client *client, uint64_t tag, const ehlo_span 
     client->released_to += (uint32_t)length;
     return;
   }
-  ehlo_client_queue(client, client_is_lmtp(client) ? EHLO_VERB_RESULT : EHLO_VERB_MESSAGE, tag, length);
+  ehlo_client_queue(client, client_is_lmtp(client) ? EHLO_VERB_RESULT : EHLO_VERB_MESSAGE, flags, tag, length);
 }
 
 void ehlo_client_content_begin(ehlo_client *client, const struct command *command, ehlo_client_event *event)
@@ -46,7 +46,7 @@ void ehlo_client_content_begin(ehlo_client *client, const struct command *comman
   ehlo_span spans[4];
   size_t count;
   (void)ehlo_dot_encode_end(&client->dot, spans, &count);
-  ehlo_client_end_content(client, command->tag, spans, count);
+  ehlo_client_end_content(client, 0, command->tag, spans, count);
   if (client->count == 0) {
     uint32_t code;
     ehlo_enhanced enhanced;
@@ -61,23 +61,8 @@ void ehlo_client_nobody(const ehlo_client *client, uint32_t *code, ehlo_enhanced
   *enhanced = client->doomed ? client->refused_enhanced : no_enhanced();
 }
 
-/* Is something called already that resets the transaction, or would have to come behind that? */
-static int is_reset_behind(const ehlo_client *client)
-{
-  for (uint32_t i = 0; i < client->count; i++) {
-    switch (client_command(client, i)->verb) {
-    case EHLO_VERB_NOOP:
-    case EHLO_VERB_HELP:
-    case EHLO_VERB_VRFY:
-    case EHLO_VERB_EXPN:
-    case EHLO_VERB_UNKNOWN: break;
-    default: return 1;
-    }
-  }
-  return 0;
-}
-
-void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhanced, ehlo_client_event *event)
+void ehlo_client_verdict(ehlo_client *client, const struct command *command, uint32_t code, ehlo_enhanced enhanced,
+                         ehlo_client_event *event)
 {
   uint32_t verdicts = client_is_lmtp(client) ? client->rcpts_accepted : 1;
   client->results++;
@@ -95,18 +80,13 @@ void ehlo_client_verdict(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
     client->results_good = 0;
   }
   uint32_t reason = client->results_good == verdicts ? EHLO_END_ACCEPTED : EHLO_END_REFUSED;
-  ehlo_client_end(client, reason, code, enhanced, event);
-  if (event->as.end.reason == EHLO_END_REFUSED && client->by_chunks && !is_reset_behind(client)) {
-    /* A BDAT that failed leaves a state that only RSET clears (RFC 3030 2). */
-    event->as.end.needs_reset = client->held = client->needs_reset = 1;
+  if (client->results_good == 0 && !client->doomed && (command->flags & (COMMAND_CHUNKS | COMMAND_BURL)) != 0) {
+    client->held = 1; /* a BDAT or BURL that failed leaves a state that only RSET clears (RFC 3030 2) */
   }
-  if (client->burl && client->count == 0) {
-    client->burl = 0;
+  if (command->flags & COMMAND_BURL) {
     client->call = CALL_IDLE;
-    if (reason == EHLO_END_REFUSED && !client->doomed) {
-      event->as.end.needs_reset = client->held = client->needs_reset = 1; /* a BURL that failed ended nothing */
-    }
   }
+  ehlo_client_end(client, reason, code, enhanced, event);
 }
 
 int ehlo_client_has_high_bit(const unsigned char *data, size_t size)
@@ -230,7 +210,7 @@ int ehlo_client_body_end(ehlo_client *client)
   if (result != EHLO_OK) {
     return result;
   }
-  ehlo_client_end_content(client, client->data_tag, spans, count);
+  ehlo_client_end_content(client, 0, client->data_tag, spans, count);
   return EHLO_OK;
 }
 

@@ -32,7 +32,7 @@ static int check_call(const ehlo_client *client, uint32_t verb)
 
 struct draft ehlo_client_begin(ehlo_client *client, uint32_t verb)
 {
-  struct draft draft = {{NULL, 0, 0}, verb, check_call(client, verb)};
+  struct draft draft = {.verb = verb, .error = check_call(client, verb)};
   if (draft.error == EHLO_OK) {
     ehlo_client_make_room(client);
     draft.writer =
@@ -66,7 +66,7 @@ int ehlo_client_commit(ehlo_client *client, struct draft *draft, uint64_t tag)
   if (length > draft->writer.size) {
     return EHLO_ERR_SPACE;
   }
-  ehlo_client_queue(client, draft->verb, tag, length);
+  ehlo_client_queue(client, draft->verb, draft->flags, tag, length);
   return EHLO_OK;
 }
 

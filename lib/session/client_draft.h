@@ -15,7 +15,8 @@ enum { COMMAND_LINE_MAX = 512 };
 struct draft {
   struct writer writer;
   uint32_t verb;
-  int error; /* the first, which is the one that is told */
+  unsigned flags; /* COMMAND_ */
+  int error;      /* the first, which is the one that is told */
 };
 
 static inline void draft_fail(struct draft *draft, int error)

@@ -280,7 +280,7 @@ static int prepare_mail(const ehlo_client *client, ehlo_mail_parameters *all)
   if (!mail_is_legal(all)) {
     return EHLO_ERR_ARGUMENT;
   }
-  if (client->needs_reset) {
+  if (ehlo_client_needs_reset(client)) {
     return EHLO_ERR_STATE; /* a transaction is open there (RFC 5321 4.1.4) */
   }
   if (client->offer.mail_max != 0 && client->mails_called >= client->offer.mail_max) {
@@ -311,6 +311,7 @@ static int mail(ehlo_client *client, uint32_t verb, ehlo_span path, const ehlo_m
     write_path(&draft, path, all.smtputf8 != 0);
     write_mail_parameters(client, &draft, parameters, all.smtputf8 != 0);
   }
+  draft.flags = all.transid.len > 0 ? COMMAND_CHECKPOINT : 0;
   int result = ehlo_client_commit(client, &draft, tag);
   if (result == EHLO_OK) {
     client->call = CALL_MAIL;
@@ -320,10 +321,9 @@ static int mail(ehlo_client *client, uint32_t verb, ehlo_span path, const ehlo_m
     client->call_binary = all.body == EHLO_BODY_BINARYMIME;
     client->call_utf8 = all.smtputf8 != 0;
     client->call_resumed = 0;
-    if (all.transid.len > 0) {
-      client->checkpoint = 1;
+    if (draft.flags & COMMAND_CHECKPOINT) {
       client->call_before = CALL_MAIL;
-      client->call = CALL_WAIT;
+      client->call = CALL_WAIT; /* 355 changes what is called next */
     }
   }
   return result;

@@ -40,7 +40,7 @@ static int proceed_hello(ehlo_client *client, const struct command *command, uin
   client->area ^= 1;
   drop_unusable(client);
   client->call = CALL_IDLE;
-  client->held = client->needs_reset = 0;
+  client->held = 0;
   event->type = EHLO_CLIENT_EVENT_HELLO;
   event->tag = command->tag;
   return 0;
@@ -55,7 +55,7 @@ static uint32_t queued_in_transaction(const ehlo_client *client)
     if (verb_opens_transaction(verb)) {
       break;
     }
-    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_NONE || verb == EHLO_VERB_MESSAGE;
+    count += verb == EHLO_VERB_RCPT || verb == EHLO_VERB_DATA || verb == EHLO_VERB_MESSAGE;
   }
   return count;
 }
@@ -84,8 +84,7 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
   client->in_transaction = 1;
   client->doomed = code >= 400;
   client->resumed = code == 355;
-  if (client->checkpoint && client->mails_ahead == 0) {
-    client->checkpoint = 0;
+  if (command->flags & COMMAND_CHECKPOINT) {
     client->call_resumed = client->resumed;
     client->call = client->call_before;
   }
@@ -96,7 +95,7 @@ static void proceed_mail(ehlo_client *client, const struct command *command, uin
   client->results_good = 0;
   client->chunk_failed = 0;
   if (!client->doomed) {
-    client->held = client->needs_reset = 0; /* else it would not have been taken */
+    client->held = 0; /* else it would not have been taken */
   } else {
     client->refused_code = code;
     client->refused_enhanced = enhanced;
@@ -138,8 +137,8 @@ static void refuse_data(ehlo_client *client, uint32_t code, ehlo_enhanced enhanc
     client->doomed_left--;
     ehlo_client_end_doomed(client, event);
   } else {
+    client->held = 1;
     ehlo_client_end(client, EHLO_END_REFUSED, code, enhanced, event);
-    event->as.end.needs_reset = client->held = client->needs_reset = 1;
   }
 }
 
@@ -147,10 +146,8 @@ static void proceed_rset(ehlo_client *client, uint32_t code, ehlo_enhanced enhan
 {
   int taken = code < 300;
   client->held = !taken && (client->held || client->in_transaction);
-  client->needs_reset |= client->held;
   if (client->in_transaction) {
     ehlo_client_end(client, EHLO_END_RESET, taken ? 0 : code, enhanced, event);
-    event->as.end.needs_reset = client->held;
   }
 }
 
@@ -176,7 +173,7 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
   case EHLO_VERB_BURL:
   case EHLO_VERB_BDAT: ehlo_client_chunk_answered(client, code, enhanced, event); break;
   case EHLO_VERB_MESSAGE:
-  case EHLO_VERB_RESULT: ehlo_client_verdict(client, code, enhanced, event); break;
+  case EHLO_VERB_RESULT: ehlo_client_verdict(client, command, code, enhanced, event); break;
   case EHLO_VERB_RSET: proceed_rset(client, code, enhanced, event); break;
   case EHLO_VERB_QUIT:
     if (client->in_transaction) {
@@ -190,7 +187,7 @@ int ehlo_client_proceed(ehlo_client *client, const struct command *command, uint
       ehlo_client_enter(client, CLIENT_TLS);
     }
     break;
-  case EHLO_VERB_AUTH: ehlo_client_auth_answered(client, code); break;
+  case EHLO_VERB_AUTH: ehlo_client_auth_answered(client, command, code); break;
   case EHLO_VERB_ETRN:
     if (code >= 500) {
       client->offer.set &= ~capability_bit(EHLO_EXT_ETRN); /* it is none after all (RFC 1985 5.2) */

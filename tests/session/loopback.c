@@ -110,6 +110,16 @@ static size_t waiting(struct loop *loop)
   return size;
 }
 
+/* Is the last message still to END, which may tell that RSET is next? */
+static int is_open(const struct loop *loop)
+{
+  int last = loop->at - 1;
+  while (last >= 0 && !loop->sent[last].called) {
+    last--;
+  }
+  return last >= 0 && loop->sent[last].ends == 0;
+}
+
 static int has_transid(const struct loop_message *message)
 {
   return message->options != NULL && message->options->transid.len > 0;
@@ -120,7 +130,7 @@ static int call_mail(struct loop *loop, const struct loop_message *message, stru
   size_t before = waiting(loop);
   int result = ehlo_client_mail(loop->client, ehlo_span_of(message->from), message->options,
                                 tag_of(loop->at, EHLO_VERB_MAIL, 0));
-  if (result == EHLO_ERR_SPACE) {
+  if (result == EHLO_ERR_SPACE || (result == EHLO_ERR_STATE && is_open(loop))) {
     return 0;
   }
   if (result == EHLO_ERR_SIZE || result == EHLO_ERR_8BITMIME || result == EHLO_ERR_SMTPUTF8 || result == EHLO_ERR_TLS ||
@@ -225,7 +235,7 @@ static int call_rset(struct loop *loop, const struct loop_sent *sent)
 
 static int call_turn(struct loop *loop)
 {
-  if (loop->at > 0 && loop->sent[loop->at - 1].called && loop->sent[loop->at - 1].ends == 0) {
+  if (is_open(loop)) {
     return 0;
   }
   int result = ehlo_client_turn(loop->client, tag_of(loop->at, EHLO_VERB_TURN, 0));
@@ -260,7 +270,7 @@ static int call_service(struct loop *loop)
   uint64_t tag = tag_of(0, service->verb, (uint32_t)number);
   ehlo_span argument = ehlo_span_of(service->argument != NULL ? service->argument : "");
   int result = EHLO_OK;
-  if (loop->at > 0 && loop->sent[loop->at - 1].called && loop->sent[loop->at - 1].ends == 0) {
+  if (is_open(loop)) {
     return 0;
   }
   if ((service->verb == EHLO_VERB_AUTH && ehlo_client_authenticated(loop->client)) ||
@@ -343,9 +353,9 @@ static int give_piece(struct loop *loop, const struct loop_message *message, siz
 }
 
 /* Does content go by BDAT, without a reply to DATA? */
-static int by_chunks(const struct loop *loop)
+static int by_chunks(const struct loop *loop, const struct loop_message *message)
 {
-  const ehlo_mail_parameters *options = loop->messages[loop->at < 0 ? 0 : loop->at].options;
+  const ehlo_mail_parameters *options = message->options;
   int binary = options != NULL && options->body == EHLO_BODY_BINARYMIME;
   return (binary || loop->client_config.chunking == EHLO_CHUNKING_ALWAYS) &&
          ehlo_client_offers(loop->client, EHLO_EXT_CHUNKING);
@@ -394,6 +404,10 @@ static int act(struct loop *loop, size_t amount)
   if ((want & (EHLO_WANT_CLOSE | EHLO_WANT_TURN)) != 0 ||
       (loop->patient && loop->stage < GIVE_CONTENT && ehlo_client_pending(loop->client) > 0)) {
     return 0;
+  }
+  if (loop->owes_reset && loop->stage != CALL_QUIT && loop->stage != NOTHING) {
+    loop->owes_reset = ehlo_client_rset(loop->client, tag_of(0, EHLO_VERB_RSET, 0)) != EHLO_OK;
+    return !loop->owes_reset;
   }
   switch (loop->stage) {
   case CALL_HELLO: return call_hello(loop);
@@ -494,7 +508,8 @@ static void on_client_end(struct loop *loop, const ehlo_client_event *event)
   sent->end.needs_reset = event->as.end.needs_reset;
   sent->end.enhanced = event->as.end.enhanced;
   if (message < loop->at || loop->stage == CALL_QUIT || loop->stage == NOTHING) {
-    REQUIRE(!event->as.end.needs_reset || (ehlo_client_want(loop->client) & EHLO_WANT_CLOSE) != 0);
+    REQUIRE(!event->as.end.needs_reset || ehlo_client_pending(loop->client) == 0);
+    loop->owes_reset = event->as.end.needs_reset != 0;
   } else if (loop->stage != WAIT_RESET && event->as.end.needs_reset) {
     loop->stage = CALL_RSET;
   } else {
@@ -520,7 +535,7 @@ static int on_client_event(ehlo_client *client, const ehlo_client_event *event, 
     }
     break;
   case EHLO_CLIENT_EVENT_CONTENT:
-    REQUIRE(loop->stage == WAIT && (loop->sent[loop->at].data == 354 || by_chunks(loop)));
+    REQUIRE(loop->stage == WAIT && (loop->sent[loop->at].data == 354 || by_chunks(loop, &loop->messages[loop->at])));
     REQUIRE((event->as.content.recipients == 0) == (loop->sent[loop->at].resumed != 0));
     REQUIRE(event->tag == tag_of(loop->at, EHLO_VERB_DATA, 0));
     loop->sent[loop->at].content++;
@@ -1167,7 +1182,8 @@ static void check_codes(const struct loop *loop, const struct loop_sent *sent, c
   }
 }
 
-static void check_reason(const struct loop *loop, const struct loop_sent *sent, const struct loop_got *got)
+static void check_reason(const struct loop *loop, const struct loop_message *message, const struct loop_sent *sent,
+                         const struct loop_got *got)
 {
   int lmtp = loop->client_config.protocol == EHLO_PROTOCOL_LMTP;
   uint32_t code = sent->end.code;
@@ -1183,7 +1199,7 @@ static void check_reason(const struct loop *loop, const struct loop_sent *sent, 
     REQUIRE(code >= 400 && code != 421);
     REQUIRE(code == sent->mail || code == sent->data || code == sent->chunk ||
             (lmtp ? sent->whole != 0 : code == sent->message) ||
-            (code == 554 && (sent->burl || by_chunks(loop)) && sent->end.recipients == 0));
+            (code == 554 && (sent->burl || by_chunks(loop, message)) && sent->end.recipients == 0));
     break;
   case EHLO_END_SHUTDOWN: REQUIRE(code == 421); break;
   case EHLO_END_RESET:
@@ -1263,7 +1279,7 @@ void loop_check(const struct loop *loop)
       served |= at_server;
     }
     if (sent->ends > 0) {
-      check_reason(loop, sent, got);
+      check_reason(loop, &loop->messages[i], sent, got);
     }
     if (!loop->lost) {
       REQUIRE((sent->end.reason == EHLO_END_ACCEPTED) == (got->end.reason == EHLO_END_ACCEPTED));

@@ -184,8 +184,9 @@ struct loop {
   int stage, at; /* of the sending host: what it calls next, and for which message */
   size_t given;  /* octets of its content */
   uint32_t hello_calls;
-  int receiving; /* the message that the server is at, -1 before the first */
-  int closed[2]; /* the client was told that the connection is, the server was */
+  int owes_reset; /* the sending host, before it goes on */
+  int receiving;  /* the message that the server is at, -1 before the first */
+  int closed[2];  /* the client was told that the connection is, the server was */
   struct loop_ask asks[LOOP_OUT];
   size_t ask_count;
   int in_handler;

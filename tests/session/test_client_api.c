@@ -1089,6 +1089,94 @@ static void binary_content_needs_the_offer(void **state)
   }
 }
 
+static const char chunking[] = "250-hi\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 BINARYMIME\r\n";
+
+/* A message by BDAT fails when the next has been called already: the server refuses that too, as it holds the first,
+ * and now the host is told to clear it. By what way the next one's content would have gone makes no difference.
+ * [C-CHNK-12] */
+static void a_message_behind_chunks_that_failed_is_refused_with_them(void **state)
+{
+  (void)state;
+  ehlo_mail_parameters options = {.struct_size = sizeof options, .body = EHLO_BODY_BINARYMIME};
+  for (int both = 0; both < 2; both++) {
+    struct desk desk;
+    size_t taken;
+    desk_begin(&desk, NULL, chunking);
+    assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of("alice@example.com"), &options, 2), EHLO_OK);
+    assert_int_equal(desk_rcpt(&desk, 3), EHLO_OK);
+    assert_int_equal(ehlo_client_data(desk.client, 4), EHLO_OK);
+    desk_answer(&desk, "250 ok\r\n250 ok\r\n");
+    assert_int_equal(ehlo_client_body(desk.client, "x", 1, &taken), EHLO_OK);
+    assert_int_equal(ehlo_client_body_end(desk.client), EHLO_OK);
+    assert_int_equal(ehlo_client_mail(desk.client, ehlo_span_of("alice@example.com"), both ? &options : NULL, 5),
+                     EHLO_OK);
+    assert_int_equal(desk_rcpt(&desk, 6), EHLO_OK);
+    assert_int_equal(ehlo_client_data(desk.client, 7), EHLO_OK);
+    desk_answer(&desk, "250 ok\r\n554 no\r\n");
+    assert_int_equal(desk.end.reason, EHLO_END_REFUSED);
+    assert_int_equal(desk.end_tag, 2);
+    assert_int_equal(desk.end.needs_reset, 0);
+    desk_hear(&desk, both ? "503 no\r\n503 no\r\n" : "503 no\r\n503 no\r\n503 no\r\n");
+    if (both) { /* the place of content is left when it comes to the front */
+      assert_int_equal(ehlo_client_want(desk.client) & EHLO_WANT_FEED, 0);
+    }
+    assert_int_equal(desk.count[EHLO_CLIENT_EVENT_END], 2);
+    assert_int_equal(desk.end_tag, 5);
+    assert_int_equal(desk.end.code, 503);
+    assert_int_equal(desk.end.needs_reset, 1);
+    assert_int_equal(desk_mail(&desk, 8), EHLO_ERR_STATE);
+    assert_int_equal(ehlo_client_rset(desk.client, 9), EHLO_OK);
+    assert_int_equal(desk_mail(&desk, 10), EHLO_OK);
+    desk_close(&desk);
+  }
+}
+
+/* Content by BDAT begins in feed: until that is called there is no clock. */
+static void no_clock_runs_while_feed_is_due(void **state)
+{
+  (void)state;
+  struct desk desk;
+  size_t consumed;
+  ehlo_client_config config = desk_config();
+  config.chunking = EHLO_CHUNKING_ALWAYS;
+  desk_begin(&desk, &config, chunking);
+  assert_int_equal(desk_mail(&desk, 2), EHLO_OK);
+  assert_int_equal(desk_rcpt(&desk, 3), EHLO_OK);
+  desk_answer(&desk, "250 ok\r\n250 ok\r\n");
+  assert_int_equal(ehlo_client_data(desk.client, 4), EHLO_OK);
+  assert_int_equal(ehlo_client_want(desk.client), EHLO_WANT_READ | EHLO_WANT_FEED);
+  assert_int_equal(ehlo_client_timeout(desk.client, NULL), 0);
+  assert_int_equal(ehlo_client_feed(desk.client, NULL, 0, &consumed), EHLO_OK);
+  assert_int_equal(ehlo_client_want(desk.client), EHLO_WANT_READ | EHLO_WANT_CONTENT);
+  assert_int_equal(desk.count[EHLO_CLIENT_EVENT_CONTENT], 1);
+  desk_close(&desk);
+}
+
+static void give_all_at_354(struct desk *desk, const ehlo_client_event *event)
+{
+  size_t taken;
+  if (event->type == EHLO_CLIENT_EVENT_REPLY && event->as.reply.code == 354) {
+    assert_int_equal(ehlo_client_body(desk->client, "x\r\n", 3, &taken), EHLO_OK);
+    assert_int_equal(ehlo_client_body_end(desk->client), EHLO_OK);
+  }
+}
+
+/* What the REPLY of 354 allows can be called in its handler: then nothing asks for it again. */
+static void content_given_at_354_is_not_asked_for(void **state)
+{
+  (void)state;
+  struct desk desk;
+  desk_begin(&desk, NULL, PIPELINING);
+  desk_transaction(&desk);
+  desk.in_handler = give_all_at_354;
+  desk_answer(&desk, "250 ok\r\n250 ok\r\n354 go on\r\n");
+  assert_int_equal(desk.count[EHLO_CLIENT_EVENT_CONTENT], 0);
+  desk_expect(&desk, "x\r\n.\r\n");
+  desk_hear(&desk, "250 ok\r\n");
+  assert_int_equal(desk.end.reason, EHLO_END_ACCEPTED);
+  desk_close(&desk);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -1115,6 +1203,9 @@ int main(void)
       cmocka_unit_test(clocks_run_while_the_server_is_to_act),
       cmocka_unit_test(binary_content_needs_the_offer),
       cmocka_unit_test(clocks_start_with_the_wait),
+      cmocka_unit_test(a_message_behind_chunks_that_failed_is_refused_with_them),
+      cmocka_unit_test(no_clock_runs_while_feed_is_due),
+      cmocka_unit_test(content_given_at_354_is_not_asked_for),
   };
   return cmocka_run_group_tests_name("the client's calls", tests, NULL, NULL);
 }
