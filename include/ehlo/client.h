@@ -12,10 +12,9 @@
  *         count = write(fd, data, size);
  *         if (count < 0) ehlo_client_eof(client); else ehlo_client_sent(client, count);
  *       }
- *       if (want & EHLO_WANT_TLS) {                                   (only behind ehlo_client_starttls)
- *         error = handshake(fd);
- *         error == 0 ? ehlo_client_tls_done(client) : ehlo_client_eof(client);
- *       } else if (want & EHLO_WANT_FEED) {                           (only where content goes by BDAT)
+ *       if (want & EHLO_WANT_TLS) { // behind ehlo_client_starttls
+ *         error = handshake(fd) == 0 ? ehlo_client_tls_done(client) : ehlo_client_eof(client);
+ *       } else if (want & EHLO_WANT_FEED) { // where content goes by BDAT
  *         ehlo_client_feed(client, NULL, 0, &taken);
  *       } else if (want & EHLO_WANT_CONTENT) {
  *         if (held == 0 && (held = fread(at = message, 1, sizeof message, file)) == 0)
