@@ -93,6 +93,7 @@ int ehlo_client_burl(ehlo_client *client, ehlo_span url, int last, uint64_t tag)
   int result = ehlo_client_commit(client, &draft, tag);
   client->burl = result == EHLO_OK;
   if (result == EHLO_OK) {
+    client->by_chunks = 0; /* whatever the message before went by */
     wait_for_verdict(client);
   }
   return result;
