@@ -10,10 +10,11 @@
  *     agree on the code; no 3yz but to DATA, no 2yz to DATA; an enhanced code only where it is offered;
  *   - CONTENT comes where a recipient was accepted, and tells how many;
  *   - content on the wire is what was given, dots stuffed, ended by the line of a dot, and no line is cut;
- *   - by BDAT no DATA leaves; CONTENT comes when no RCPT waits for its reply any more; each chunk says how many octets
- * it has, none but the last has none, and all together are what was given; none follows one that was refused;
- *   - CONTENT is wanted while content can go; a message that lacks a chunk is refused, by that chunk's code, and RSET
- * is asked for;
+ *   - by BDAT no DATA leaves; CONTENT comes when nothing waits for its reply any more;
+ *   - each chunk says how many octets it has, none but the last has none, all together are what was given; LAST leaves
+ *     with body_end; none follows one that was refused;
+ *   - CONTENT is wanted while content can go;
+ *   - a message that lacks a chunk is refused, by that chunk's code, and RSET is asked for;
  *   - a verdict comes for the message, or in LMTP for each recipient that was accepted, and for no other;
  *   - each MAIL, SEND, SOML, SAML that was called ENDs once, in the order of the calls;
  *   - content is refused before its end was sent, if it is, as a message, and that ends the session;
@@ -643,6 +644,7 @@ void laws_pause(struct laws *laws)
     can_go = laws->transactions[laws->due[laws->data].transaction].failed == 0 &&
              pending < (one_by_one ? 1 : laws->config->max_commands);
     LAW(laws, laws->chunk_left == 0, "chunks are whole");
+    LAW(laws, !laws->last_chunk, "LAST leaves with body_end");
   }
   uint32_t want = ehlo_client_want(laws->client);
   LAW(laws, can_go == ((want & EHLO_WANT_CONTENT) != 0),
