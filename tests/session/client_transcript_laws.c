@@ -631,6 +631,8 @@ void laws_event(struct laws *laws, const ehlo_client_event *event)
 void laws_pause(struct laws *laws)
 {
   uint32_t pending = 0;
+  LAW(laws, laws->chunk_left == 0, "chunks are whole");
+  LAW(laws, !laws->in_content || !laws->last_chunk, "LAST leaves with body_end");
   for (size_t i = laws->answered; i < laws->due_count; i++) {
     uint32_t verb = laws->due[i].verb; /* the results of a message stand for one command */
     pending += verb != EHLO_VERB_CONNECT &&
@@ -643,8 +645,6 @@ void laws_pause(struct laws *laws)
     int one_by_one = laws->ending || !ehlo_client_offers(laws->client, EHLO_EXT_PIPELINING);
     can_go = laws->transactions[laws->due[laws->data].transaction].failed == 0 &&
              pending < (one_by_one ? 1 : laws->config->max_commands);
-    LAW(laws, laws->chunk_left == 0, "chunks are whole");
-    LAW(laws, !laws->last_chunk, "LAST leaves with body_end");
   }
   uint32_t want = ehlo_client_want(laws->client);
   LAW(laws, can_go == ((want & EHLO_WANT_CONTENT) != 0),
