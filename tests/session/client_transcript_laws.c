@@ -398,15 +398,18 @@ void laws_wire(struct laws *laws, ehlo_span octets)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* A refusal of content before its end was sent: does it come while there is some, with the tag of its DATA? */
+/* A refusal of content before its end was sent: does it come while there is some, with the tag of its DATA, or of the
+ * BURL that is its end? */
 static void check_premature(struct laws *laws, const ehlo_client_event *event)
 {
-  size_t data = laws->answered;
-  while (data > 0 && laws->due[data - 1].verb != EHLO_VERB_DATA && laws->due[data - 1].verb != EHLO_VERB_NONE) {
-    data--;
+  size_t of = laws->answered;
+  int is_end = of < laws->due_count && laws->due[of].verb == EHLO_VERB_MESSAGE;
+  while (!is_end && of > 0 &&
+         (of == laws->answered || (laws->due[of].verb != EHLO_VERB_DATA && laws->due[of].verb != EHLO_VERB_NONE))) {
+    of--;
   }
   LAW(laws, laws->in_content || laws->unsent, "content is refused too early only while it is on its way");
-  LAW(laws, data > 0 && event->tag == laws->due[data - 1].tag, "a message has the tag of DATA");
+  LAW(laws, event->tag == laws->due[of].tag, "a message has the tag of DATA");
   LAW(laws, event->as.reply.code >= 400 && event->as.reply.ordinal == 0, "only a refusal can come too early");
 }
 
