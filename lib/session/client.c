@@ -327,7 +327,8 @@ static void name_command(const ehlo_client *client, ehlo_client_event *event)
   if (reply->verb == EHLO_VERB_CONNECT || reply->verb == EHLO_VERB_NONE) {
     event->tag = 0;
   } else if (client->premature) {
-    event->tag = client->count > 0 ? client_command(client, 0)->tag : client->data_tag;
+    int is_end = client->count > 0 && client_command(client, 0)->verb == EHLO_VERB_MESSAGE;
+    event->tag = is_end ? client_command(client, 0)->tag : client->data_tag;
   } else if (reply->verb == EHLO_VERB_RESULT) {
     const struct recipient *recipient = client_recipient(client, client->results);
     event->tag = recipient->tag;

@@ -91,6 +91,7 @@ int ehlo_client_burl(ehlo_client *client, ehlo_span url, int last, uint64_t tag)
   draft.flags = COMMAND_BURL;
   int result = ehlo_client_commit(client, &draft, tag);
   if (result == EHLO_OK) {
+    client->by_chunks = 0; /* whatever the message before went by */
     wait_for_verdict(client);
   }
   return result;

@@ -112,12 +112,12 @@ void client_transcript_free(struct client_transcript *transcript);
 
 /* ---- the laws ------------------------------------------------------------------------------- */
 
-/* A reply that is to come. */
+/* A reply that is to come; or with EHLO_VERB_NONE, where content by BDAT is to begin. */
 struct due {
   uint32_t verb;
   uint64_t tag;
   uint32_t ordinal;
-  size_t transaction; /* index; MAIL and its kin, RCPT, DATA, MESSAGE, RESULT */
+  size_t transaction; /* index; MAIL and its kin, RCPT, DATA or NONE, BDAT, BURL, MESSAGE, RESULT */
   int seen;           /* the command is on the wire */
   int one_trip;       /* AUTH that others may stand behind */
 };
@@ -126,9 +126,12 @@ struct transaction {
   uint64_t tag;
   uint32_t called; /* recipients */
   uint32_t accepted;
-  char *verdicts; /* 1 at each recipient that was accepted */
-  int refused;    /* MAIL was */
-  int resumed;    /* MAIL was answered 355 */
+  char *verdicts;  /* 1 at each recipient that was accepted */
+  int refused;     /* MAIL was */
+  int resumed;     /* MAIL was answered 355 */
+  int is_binary;   /* MAIL said BODY=BINARYMIME */
+  int by_chunks;   /* its content goes by BDAT */
+  uint32_t failed; /* the code that refused a chunk, the first of them; 0: none was */
 };
 
 struct laws {
@@ -154,8 +157,14 @@ struct laws {
   struct text line;     /* of a command, as far as it is on the wire */
   int in_content;       /* the wire carries content */
   int content_broken;   /* by a call that failed in the middle */
+  int chunked;          /* by BDAT */
+  size_t chunk_left;    /* octets of the chunk that are still to come on the wire, */
+  int last_chunk;       /* which says LAST */
+  int ending;           /* LMTP: body_end waits for the chunks before it */
+  size_t data;          /* of due, what began the content */
+  size_t complete_at;   /* octets given when BURL came, which are complete lines; SIZE_MAX: none did */
   struct text given;    /* content, as the host gave it */
-  struct text stuffed;  /* content, as it is on the wire */
+  struct text stuffed;  /* content, as it is on the wire; of chunks without their BDATs */
   unsigned long events; /* so far */
   unsigned long replies;
 };

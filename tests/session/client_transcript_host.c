@@ -12,6 +12,7 @@
  *     handler;
  *   - a call that fails leaves no octet, and changes nothing that can be seen;
  *   - feed takes everything, but behind TURN nothing; READ is shown until the session is over;
+ *   - feed without octets is all that FEED asks for;
  *   - the clock starts anew with replies, with output taken and content given, and with nothing else that is fed;
  *   - after CLOSE nothing comes and nothing leaves.
  */
@@ -57,6 +58,7 @@ struct run {
   size_t next;     /* item of the script */
   size_t *waiting; /* calls that found no room */
   size_t wait_count;
+  size_t body_at;    /* octets of the piece of content that is being given */
   uint64_t tag;      /* of the last command */
   uint32_t fatal_at; /* EHLO_CLIENT_EVENT_ */
   int is_given;
@@ -358,10 +360,29 @@ static int call_command(struct run *run, const struct call *call)
   return result;
 }
 
+/* How the way gives content. By BDAT each call makes a chunk, and each chunk has a reply that is written: there the
+ * pieces are given as they are, or where the section says how much output there is, as that cuts them. */
+static int body_of(const struct run *run)
+{
+  int may_gather = !run->laws.chunked || !run->section->has_output_size;
+  int may_cut = !run->laws.chunked;
+  int body = run->way->body;
+  return (body == BODY_OCTETS && !may_cut) || (body == BODY_GATHER && !may_gather) ? BODY_WHOLE : body;
+}
+
+/* Is what waits to be sent in the way of a chunk of that size? */
+static int is_in_the_way(const struct run *run, size_t size)
+{
+  size_t bdat = 32;
+  return run->laws.chunked && run->unsent.len > 0 && !run->section->drain_as_written &&
+         (run->section->has_output_size || run->unsent.len + bdat + 2 * size > run->config.output_size);
+}
+
 /* Gives one piece of content the way's way. */
 static int give_piece(struct run *run, const char *piece, size_t size, size_t *taken)
 {
-  ehlo_span spans[8];
+  ehlo_span spans[64];
+  size_t max = run->laws.chunked ? 64 : 8;
   size_t count = 0;
   uint64_t before;
   uint64_t behind;
@@ -371,8 +392,8 @@ static int give_piece(struct run *run, const char *piece, size_t size, size_t *t
     memcpy(data, piece, size);
   }
   run->in_call++;
-  int error = run->way->body == BODY_GATHER ? ehlo_client_body_gather(run->client, data, size, taken, spans, 8, &count)
-                                            : ehlo_client_body(run->client, data, size, taken);
+  int error = body_of(run) == BODY_GATHER ? ehlo_client_body_gather(run->client, data, size, taken, spans, max, &count)
+                                          : ehlo_client_body(run->client, data, size, taken);
   run->in_call--;
   LAW(run, *taken <= size, "no more content is taken than there is");
   for (size_t i = 0; i < count; i++) {
@@ -386,15 +407,20 @@ static int give_piece(struct run *run, const char *piece, size_t size, size_t *t
   return error;
 }
 
+/* Gives content. EHLO_ERR_SPACE if the rest has to wait for replies to chunks. */
 static int call_body(struct run *run, const struct call *call)
 {
   const struct text *content = &call->argument;
-  size_t at = 0;
+  size_t at = run->body_at;
+  run->body_at = 0;
   do {
-    size_t size = run->way->body == BODY_OCTETS && content->len > 0 ? 1 : content->len - at;
+    size_t size = body_of(run) == BODY_OCTETS && content->len > 0 ? 1 : content->len - at;
     size_t taken = SIZE_MAX;
     const char *piece = content->ptr == NULL ? "" : content->ptr + at;
-    if (run->way->body == BODY_GATHER && run->unsent.len > 0 && !run->laws.content_broken) {
+    if (is_in_the_way(run, size)) {
+      drain_all(run);
+    }
+    if (body_of(run) == BODY_GATHER && run->unsent.len > 0 && !run->laws.content_broken) {
       LAW(run, give_piece(run, piece, size, &taken) != EHLO_OK && taken == 0,
           "nothing overtakes what is in the output");
       drain_all(run);
@@ -409,7 +435,13 @@ static int call_body(struct run *run, const struct call *call)
       return error;
     }
     at += taken;
+    LAW(run, !run->laws.chunked || run->section->has_output_size || taken == 0 || taken == size,
+        "(of transcripts) a piece is a chunk");
     if (taken == 0 && size > 0) {
+      if (run->laws.chunked && (ehlo_client_want(run->client) & EHLO_WANT_CONTENT) == 0) {
+        run->body_at = at;
+        return EHLO_ERR_SPACE;
+      }
       if (run->unsent.len == 0) {
         fail(run, "law broken: %s", "an empty output has room for content");
         return EHLO_OK;
@@ -513,6 +545,11 @@ static int make_call(struct run *run, const struct call *call)
       watch(run, 1); /* the last of the content */
     }
   }
+  if (call->kind == CALL_BODY_END && run->config.protocol == EHLO_PROTOCOL_LMTP && run->laws.chunked &&
+      !run->laws.content_broken && result != EHLO_ERR_STATE && result != EHLO_ERR_REFUSED) {
+    run->laws.ending = 1; /* which is why CONTENT is not wanted any more */
+    before.want &= ~(uint32_t)(run->laws.due_count > run->laws.answered ? EHLO_WANT_CONTENT : 0);
+  }
   if (result == EHLO_OK) {
     laws_called(&run->laws, call, run->tag);
   }
@@ -534,6 +571,19 @@ static void note_result(struct run *run, const struct client_item *item, int res
   }
 }
 
+/* Lets content by BDAT begin, if it can. */
+static void begin_content(struct run *run)
+{
+  size_t consumed = SIZE_MAX;
+  if (run->in_handler || (ehlo_client_want(run->client) & EHLO_WANT_FEED) == 0) {
+    return;
+  }
+  int error = ehlo_client_feed(run->client, NULL, 0, &consumed);
+  LAW(run, error == (run->fatal ? EHLO_ERR_HOST : EHLO_OK) && consumed == 0, "feed takes nothing where there is none");
+  LAW(run, (ehlo_client_want(run->client) & EHLO_WANT_FEED) == 0, "FEED is shown until feed is called");
+  after_call(run, 0);
+}
+
 /* Makes the call of an item. 0 if it found no room, and has to wait for replies. */
 static int perform(struct run *run, const struct client_item *item)
 {
@@ -551,6 +601,7 @@ static int perform(struct run *run, const struct client_item *item)
   }
   note_result(run, item, result);
   after_call(run, 1);
+  begin_content(run);
   return 1;
 }
 
@@ -645,8 +696,7 @@ static void check_reentrance(struct run *run)
 static void call_inline(struct run *run)
 {
   if (run->way->calls != CALLS_INLINE || !run->feeding || run->is_given || run->inline_done ||
-      run->log->count > run->reference->count ||
-      run->turn_events != run->reference->turns[run->log->count - 1].events) {
+      run->log->count > run->reference->count || run->turn_events < run->reference->turns[run->log->count - 1].events) {
     return;
   }
   run->inline_done = 1;
@@ -660,6 +710,11 @@ static void call_inline(struct run *run)
     }
     if (item->kind == CLIENT_CALL) {
       perform_in_turn(run, run->next);
+    }
+    if ((ehlo_client_want(run->client) & EHLO_WANT_FEED) != 0) {
+      run->inline_done = 0; /* the rest in the handler of CONTENT, which comes behind this one */
+      run->next++;
+      break;
     }
   }
   run->feeding = feeding;
@@ -755,6 +810,7 @@ static void feed_piece(struct run *run, size_t size)
   uint32_t want = ehlo_client_want(run->client);
   LAW(run, error == (run->fatal ? EHLO_ERR_HOST : EHLO_OK), "feed returns EHLO_OK");
   LAW(run, consumed == size || (consumed < size && (want & EHLO_WANT_TURN) != 0), "feed takes everything");
+  LAW(run, (want & EHLO_WANT_FEED) == 0, "feed leaves nothing for feed to do");
   LAW(run, run->laws.replies == replies || before != behind, "the clock starts anew with a reply");
   LAW(run,
       run->laws.replies > replies || run->sent > sent || ehlo_client_pending(run->client) > pending ||

@@ -10,6 +10,11 @@
  *     agree on the code; no 3yz but to DATA, no 2yz to DATA; an enhanced code only where it is offered;
  *   - CONTENT comes where a recipient was accepted, and tells how many;
  *   - content on the wire is what was given, dots stuffed, ended by the line of a dot, and no line is cut;
+ *   - by BDAT no DATA leaves; CONTENT comes when nothing waits for its reply any more;
+ *   - each chunk says how many octets it has, none but the last has none, all together are what was given; LAST leaves
+ *     with body_end; none follows one that was refused;
+ *   - CONTENT is wanted while content can go;
+ *   - a message that lacks a chunk is refused, by that chunk's code, and RSET is asked for;
  *   - a verdict comes for the message, or in LMTP for each recipient that was accepted, and for no other;
  *   - each MAIL, SEND, SOML, SAML that was called ENDs once, in the order of the calls;
  *   - content is refused before its end was sent, if it is, as a message, and that ends the session;
@@ -100,16 +105,21 @@ static void unstuff(struct laws *laws, struct text *out)
 }
 
 /* What the host gave, as it is to arrive. */
-static void complete(const struct laws *laws, struct text *out)
+static void complete(const struct laws *laws, int is_binary, struct text *out)
 {
   const struct text *given = &laws->given;
+  if (is_binary) {
+    text_add(out, given->ptr, given->len);
+    return;
+  }
   for (size_t i = 0; i < given->len; i++) {
     if (laws->config->convert_lf && given->ptr[i] == '\n' && (i == 0 || given->ptr[i - 1] != '\r')) {
       text_add(out, "\r", 1);
     }
     text_add(out, given->ptr + i, 1);
   }
-  if (out->len > 0 && (out->len < 2 || memcmp(out->ptr + out->len - 2, "\r\n", 2) != 0)) {
+  if (out->len > 0 && given->len != laws->complete_at &&
+      (out->len < 2 || memcmp(out->ptr + out->len - 2, "\r\n", 2) != 0)) {
     text_add(out, "\r\n", 2);
   }
 }
@@ -134,19 +144,42 @@ static void verdicts_due(struct laws *laws, uint64_t tag, const struct transacti
   }
 }
 
-static void content_ended(struct laws *laws)
+/* What the server will make of the chunks: all of them together. */
+static void join(struct laws *laws, int is_binary, struct text *out)
+{
+  const struct text *wire = &laws->stuffed;
+  for (size_t i = 0; i < wire->len && !is_binary; i++) {
+    LAW(laws, wire->ptr[i] != '\r' || (i + 1 < wire->len && wire->ptr[i + 1] == '\n'), "chunks have no bare CR");
+    LAW(laws, wire->ptr[i] != '\n' || (i > 0 && wire->ptr[i - 1] == '\r'), "chunks have no bare LF");
+  }
+  LAW(laws, laws->chunk_left == 0, "the last chunk is whole");
+  text_add(out, wire->ptr, wire->len);
+}
+
+static void check_arrival(struct laws *laws)
 {
   struct text arrives = {0};
   struct text meant = {0};
-  unstuff(laws, &arrives);
-  complete(laws, &meant);
+  int is_binary = laws->transactions[laws->due[laws->data].transaction].is_binary;
+  if (laws->chunked) {
+    join(laws, is_binary, &arrives);
+  } else {
+    unstuff(laws, &arrives);
+  }
+  complete(laws, is_binary, &meant);
   LAW(laws, !laws->content_broken, "content that failed is not ended");
   LAW(laws, !text_differs(&arrives, &meant), "content arrives as it was given");
   text_free(&arrives);
   text_free(&meant);
-  const struct due *data = &laws->due[laws->answered - 1];
-  verdicts_due(laws, data->tag, &laws->transactions[data->transaction], 1);
   laws->in_content = 0;
+}
+
+static void content_ended(struct laws *laws)
+{
+  struct due data = laws->due[laws->data];
+  check_arrival(laws);
+  LAW(laws, !laws->chunked || laws->last_chunk, "the last chunk says LAST");
+  verdicts_due(laws, data.tag, &laws->transactions[data.transaction], 1);
 }
 
 /* ---- calls ---------------------------------------------------------------------------------- */
@@ -170,8 +203,49 @@ static void transaction_add(struct laws *laws, uint64_t tag)
   laws->transactions[laws->transaction_count++] = (struct transaction){.tag = tag};
 }
 
+static int says_binary(const struct text *parameters)
+{
+  return strcasestr(string_of(parameters), "body=BINARYMIME") != NULL;
+}
+
+static void transaction_called(struct laws *laws, const struct call *call, uint64_t tag)
+{
+  transaction_add(laws, tag);
+  struct transaction *transaction = &laws->transactions[laws->transaction_count - 1];
+  transaction->is_binary = says_binary(&call->options) || says_binary(&call->parameters);
+  LAW(laws,
+      !transaction->is_binary ||
+          (ehlo_client_offers(laws->client, EHLO_EXT_BINARYMIME) && laws->config->chunking != EHLO_CHUNKING_NEVER),
+      "BINARYMIME needs its offer, and BDAT");
+}
+
+/* DATA: a command, or what stands for it where content goes by BDAT. */
+static uint32_t data_called(struct laws *laws)
+{
+  struct transaction *transaction = &laws->transactions[laws->transaction_count - 1];
+  int always = laws->config->chunking == EHLO_CHUNKING_ALWAYS && ehlo_client_offers(laws->client, EHLO_EXT_CHUNKING);
+  transaction->by_chunks = !transaction->resumed && (transaction->is_binary || always);
+  return transaction->by_chunks ? EHLO_VERB_NONE : EHLO_VERB_DATA;
+}
+
+/* BURL: in place of DATA, or among chunks. */
+static uint32_t burl_called(struct laws *laws, int last)
+{
+  if (!laws->in_content) {
+    return EHLO_VERB_MESSAGE;
+  }
+  LAW(laws, laws->chunked, "BURL is for content by BDAT");
+  LAW(laws, laws->transactions[laws->transaction_count - 1].failed == 0, "no BURL follows a chunk that was refused");
+  laws->complete_at = laws->given.len;
+  if (last) {
+    check_arrival(laws);
+  }
+  return last ? EHLO_VERB_MESSAGE : EHLO_VERB_BURL;
+}
+
 void laws_called(struct laws *laws, const struct call *call, uint64_t tag)
 {
+  uint32_t verb = 0;
   switch (call->kind) {
   case CALL_BODY: return;
   case CALL_BODY_END: content_ended(laws); return;
@@ -182,19 +256,25 @@ void laws_called(struct laws *laws, const struct call *call, uint64_t tag)
     return;
   case CALL_BODY_ABORT:
     if (!laws->in_content) { /* DATA is taken back */
-      LAW(laws, laws->due[laws->due_count - 1].verb == EHLO_VERB_DATA, "DATA is the last that was called");
+      uint32_t last = laws->due[laws->due_count - 1].verb;
+      LAW(laws, last == EHLO_VERB_DATA || last == EHLO_VERB_NONE, "DATA is the last that was called");
       laws->due_count--;
     }
     return;
   case CALL_MAIL:
   case CALL_SEND:
   case CALL_SOML:
-  case CALL_SAML: transaction_add(laws, tag); break;
-  default: break;
+  case CALL_SAML:
+    transaction_called(laws, call, tag);
+    verb = verb_of(laws, call->kind);
+    break;
+  case CALL_DATA: verb = data_called(laws); break;
+  case CALL_BURL: verb = burl_called(laws, call->number != 0); break;
+  default: verb = verb_of(laws, call->kind); break;
   }
   LAW(laws, !laws->has_quit, "nothing is called after QUIT");
   laws->has_quit |= call->kind == CALL_QUIT;
-  struct due *due = due_add(laws, verb_of(laws, call->kind), tag);
+  struct due *due = due_add(laws, verb, tag);
   if (call->kind == CALL_RCPT) {
     struct transaction *transaction = &laws->transactions[due->transaction];
     due->ordinal = transaction->called++;
@@ -217,6 +297,8 @@ static int stands_last(uint32_t verb)
   case EHLO_VERB_SAML:
   case EHLO_VERB_RCPT:
   case EHLO_VERB_RSET:
+  case EHLO_VERB_BDAT:
+  case EHLO_VERB_BURL:
   case EHLO_VERB_MESSAGE: /* content is the first of the next group */
   case EHLO_VERB_RESULT: return 0;
   default: return 1;
@@ -246,9 +328,10 @@ static void line_left(struct laws *laws)
     return;
   }
   struct due *due = &laws->due[index];
+  LAW(laws, due->verb != EHLO_VERB_NONE, "nothing leaves between DATA and content by BDAT");
   LAW(laws,
       !laws->config->hold_data || (due->verb != EHLO_VERB_DATA && !starts(laws->line.ptr, "BURL ")) ||
-          index == laws->answered,
+          index == laws->answered || laws->transactions[due->transaction].by_chunks,
       "with hold_data DATA waits for all replies");
   due->seen = 1;
   size_t verb = strcspn(laws->line.ptr, " \r");
@@ -264,16 +347,50 @@ static void line_left(struct laws *laws)
   text_clear(&laws->line);
 }
 
+/* The line before a chunk has left. */
+static void bdat_left(struct laws *laws)
+{
+  char *rest;
+  const char *number = laws->line.ptr + 5;
+  laws->chunk_left = strtoul(number, &rest, 10);
+  laws->last_chunk = strcmp(rest, " LAST\r\n") == 0;
+  LAW(laws, *number >= '0' && *number <= '9' && (laws->last_chunk || strcmp(rest, "\r\n") == 0),
+      "BDAT has a number, and perhaps LAST");
+  LAW(laws, laws->chunk_left > 0 || laws->last_chunk, "no chunk but the last is empty");
+  struct due data = laws->due[laws->data];
+  LAW(laws, laws->transactions[data.transaction].failed == 0, "no chunk follows one that was refused");
+  LAW(laws,
+      laws->answered == laws->due_count ||
+          (ehlo_client_offers(laws->client, EHLO_EXT_PIPELINING) && !(laws->last_chunk && is_lmtp(laws))),
+      "without PIPELINING, or as the last in LMTP, a chunk waits for those before it");
+  if (!laws->last_chunk) {
+    due_add(laws, EHLO_VERB_BDAT, data.tag)->seen = 1;
+  }
+  text_clear(&laws->line);
+}
+
 void laws_wire(struct laws *laws, ehlo_span octets)
 {
   LAW(laws, laws->greeted || octets.len == 0, "nothing leaves before the greeting");
-  if (laws->in_content) {
-    text_add(&laws->stuffed, octets.ptr, octets.len);
-    return;
-  }
-  for (size_t i = 0; i < octets.len; i++) {
+  for (size_t i = 0; i < octets.len;) {
+    if (laws->in_content && (!laws->chunked || laws->chunk_left > 0)) {
+      size_t count = octets.len - i;
+      if (laws->chunked) {
+        count = count < laws->chunk_left ? count : laws->chunk_left;
+        laws->chunk_left -= count;
+      }
+      text_add(&laws->stuffed, octets.ptr + i, count);
+      i += count;
+      continue;
+    }
     text_add(&laws->line, octets.ptr + i, 1);
-    if (octets.ptr[i] == '\n') {
+    if (octets.ptr[i++] != '\n') {
+      continue;
+    }
+    if (laws->in_content && starts(laws->line.ptr, "BDAT ")) {
+      LAW(laws, !laws->last_chunk, "nothing follows the last chunk");
+      bdat_left(laws);
+    } else {
       line_left(laws);
     }
   }
@@ -281,15 +398,18 @@ void laws_wire(struct laws *laws, ehlo_span octets)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* A refusal of content before its end was sent: does it come while there is some, with the tag of its DATA? */
+/* A refusal of content before its end was sent: does it come while there is some, with the tag of its DATA, or of the
+ * BURL that is its end? */
 static void check_premature(struct laws *laws, const ehlo_client_event *event)
 {
-  size_t data = laws->answered;
-  while (data > 0 && laws->due[data - 1].verb != EHLO_VERB_DATA) {
-    data--;
+  size_t of = laws->answered;
+  int is_end = of < laws->due_count && laws->due[of].verb == EHLO_VERB_MESSAGE;
+  while (!is_end && of > 0 &&
+         (of == laws->answered || (laws->due[of].verb != EHLO_VERB_DATA && laws->due[of].verb != EHLO_VERB_NONE))) {
+    of--;
   }
   LAW(laws, laws->in_content || laws->unsent, "content is refused too early only while it is on its way");
-  LAW(laws, data > 0 && event->tag == laws->due[data - 1].tag, "a message has the tag of DATA");
+  LAW(laws, event->tag == laws->due[of].tag, "a message has the tag of DATA");
   LAW(laws, event->as.reply.code >= 400 && event->as.reply.ordinal == 0, "only a refusal can come too early");
 }
 
@@ -378,27 +498,81 @@ static void answered(struct laws *laws, const ehlo_client_event_reply *reply)
       laws->dot_due = is_lmtp(laws); /* and no verdict is (RFC 2033 4.2) */
     }
     break;
+  case EHLO_VERB_BDAT:
+  case EHLO_VERB_BURL:
+    transaction->failed = good || transaction->failed != 0 ? transaction->failed : reply->code;
+    break;
   default: break;
   }
   LAW(laws, reply->fallback == 0 || (reply->fallback == 1 && due.verb == EHLO_VERB_EHLO), "only EHLO has a fallback");
 }
 
+/* Is it time for content by BDAT? */
+static int is_place(const struct laws *laws)
+{
+  return laws->answered < laws->due_count && laws->due[laws->answered].verb == EHLO_VERB_NONE;
+}
+
 static void check_content(struct laws *laws, const ehlo_client_event *event)
 {
+  laws->chunked = is_place(laws);
+  laws->answered += (size_t)laws->chunked;
   const struct due *data = laws->answered > 0 ? &laws->due[laws->answered - 1] : NULL;
-  if (data == NULL || data->verb != EHLO_VERB_DATA) {
-    laws_break(laws, "CONTENT comes behind the reply to DATA");
+  if (data == NULL || (data->verb != EHLO_VERB_DATA && !laws->chunked)) {
+    laws_break(laws, "CONTENT comes behind the reply to DATA, or when by BDAT none is to come");
     return;
   }
   const struct transaction *transaction = &laws->transactions[data->transaction];
   LAW(laws, event->tag == data->tag, "CONTENT has the tag of DATA");
-  LAW(laws, laws->line_code / 100 == 3, "CONTENT comes behind a 3yz");
+  LAW(laws, laws->chunked || laws->line_code / 100 == 3, "CONTENT comes behind a 3yz");
   LAW(laws, transaction->accepted > 0 || transaction->resumed, "CONTENT only if there is somebody to get it");
   LAW(laws, event->as.content.recipients == transaction->accepted, "CONTENT tells how many recipients there are");
   laws->in_content = 1;
+  laws->data = laws->answered - 1;
+  laws->last_chunk = 0;
+  laws->ending = 0;
+  laws->complete_at = SIZE_MAX;
   laws->content_broken = 0;
   text_clear(&laws->given);
   text_clear(&laws->stuffed);
+}
+
+/* Is something due that resets the transaction, or stands behind what does? */
+static int is_reset_due(const struct laws *laws)
+{
+  for (size_t i = laws->answered; i < laws->due_count; i++) {
+    uint32_t verb = laws->due[i].verb;
+    if (verb != EHLO_VERB_NOOP && verb != EHLO_VERB_HELP && verb != EHLO_VERB_VRFY && verb != EHLO_VERB_EXPN &&
+        verb != EHLO_VERB_UNKNOWN) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* END of a transaction whose content goes by BDAT. */
+static void check_end_of_chunks(struct laws *laws, const ehlo_client_event_end *end)
+{
+  const struct transaction *transaction = &laws->transactions[laws->ended];
+  int is_over = end->reason != EHLO_END_REFUSED || laws->is_last_event; /* not decided by a reply to this one */
+  if (!transaction->by_chunks) {
+    return;
+  }
+  LAW(laws, transaction->failed == 0 || (end->reason != EHLO_END_ACCEPTED && end->reason != EHLO_END_MIXED),
+      "a message that lacks a chunk is not accepted");
+  if (is_place(laws) && laws->due[laws->answered].transaction == laws->ended) {
+    LAW(laws, is_over || transaction->accepted == 0, "content for somebody begins");
+    laws->answered++;
+  } else if (laws->in_content && laws->ended == laws->transaction_count - 1) {
+    LAW(laws, is_over || (transaction->failed != 0 && laws->answered == laws->due_count),
+        "a chunk that is refused ends the transaction when all that are out are answered");
+    laws->in_content = 0;
+  }
+  if (!is_over) {
+    LAW(laws, transaction->failed == 0 || end->code == transaction->failed, "the first chunk refused decides");
+    LAW(laws, end->needs_reset == (uint32_t)(!transaction->refused && !is_reset_due(laws)),
+        "behind content by BDAT that was refused RSET is asked for");
+  }
 }
 
 void laws_event(struct laws *laws, const ehlo_client_event *event)
@@ -424,6 +598,7 @@ void laws_event(struct laws *laws, const ehlo_client_event *event)
     LAW(laws, laws->ended < laws->transaction_count, "one END for each transaction");
     if (laws->ended < laws->transaction_count) {
       LAW(laws, event->tag == laws->transactions[laws->ended].tag, "ENDs come in the order of the calls");
+      check_end_of_chunks(laws, &event->as.end);
       laws->ended++;
     }
     break;
@@ -459,14 +634,25 @@ void laws_event(struct laws *laws, const ehlo_client_event *event)
 void laws_pause(struct laws *laws)
 {
   uint32_t pending = 0;
+  LAW(laws, laws->chunk_left == 0, "chunks are whole");
+  LAW(laws, !laws->in_content || !laws->last_chunk, "LAST leaves with body_end");
   for (size_t i = laws->answered; i < laws->due_count; i++) {
     uint32_t verb = laws->due[i].verb; /* the results of a message stand for one command */
     pending += verb != EHLO_VERB_CONNECT &&
                (verb != EHLO_VERB_RESULT || i == laws->answered || laws->due[i - 1].verb != EHLO_VERB_RESULT);
   }
   LAW(laws, ehlo_client_pending(laws->client) == pending, "pending counts what has no reply");
-  LAW(laws, laws->in_content == ((ehlo_client_want(laws->client) & EHLO_WANT_CONTENT) != 0),
-      "CONTENT is wanted from its event to the end of the content");
+  LAW(laws, pending <= laws->config->max_commands, "no more is pending than there may be");
+  int can_go = laws->in_content;
+  if (laws->in_content && laws->chunked) {
+    int one_by_one = laws->ending || !ehlo_client_offers(laws->client, EHLO_EXT_PIPELINING);
+    can_go = laws->transactions[laws->due[laws->data].transaction].failed == 0 &&
+             pending < (one_by_one ? 1 : laws->config->max_commands);
+  }
+  uint32_t want = ehlo_client_want(laws->client);
+  LAW(laws, can_go == ((want & EHLO_WANT_CONTENT) != 0),
+      "CONTENT is wanted from its event to the end of the content, but while no chunk can go");
+  LAW(laws, is_place(laws) == ((want & EHLO_WANT_FEED) != 0), "FEED is wanted where content by BDAT can begin");
 }
 
 void laws_end(struct laws *laws)

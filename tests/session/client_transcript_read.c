@@ -266,7 +266,17 @@ static void read_setting(struct reader *reader, const char *from)
       return;
     }
   }
-  if (word_is(word, length, "lmtp")) {
+  if (word_is(word, length, "chunking")) {
+    static const char *const names[] = {"auto", "always", "never"};
+    uint8_t chunking = 0;
+    while (chunking < 3 && strcmp(at, names[chunking]) != 0) {
+      chunking++;
+    }
+    if (chunking == 3) {
+      complain(reader, "no such chunking");
+    }
+    config->chunking = chunking; /* EHLO_CHUNKING_ */
+  } else if (word_is(word, length, "lmtp")) {
     config->protocol = EHLO_PROTOCOL_LMTP;
   } else if (word_is(word, length, "hostname")) {
     text_clear(&reader->section->hostname);
