@@ -115,7 +115,7 @@ void ehlo_client_release(ehlo_client *client)
     if (client->released > 0) {
       const struct command *before = client_command(client, client->released - 1);
       int is_last = ehlo_commands[before->verb].group == GROUP_LAST && (before->flags & COMMAND_ONE_TRIP) == 0;
-      int begins_content = command->verb == EHLO_VERB_DATA || (command->flags & COMMAND_BURL) != 0;
+      int begins_content = command->verb == EHLO_VERB_DATA || command->flags == COMMAND_BURL;
       if (!client_offers(client, EHLO_EXT_PIPELINING) || is_last || (client->hold_data && begins_content)) {
         return;
       }

@@ -66,8 +66,8 @@ enum client_sasl {
 /* What is to be known of a command beside its verb. */
 enum {
   COMMAND_PLACE = 1,      /* DATA that is never sent: where content by BDAT begins */
-  COMMAND_CHUNKS = 2,     /* MESSAGE, RESULT: the content went by BDAT */
-  COMMAND_BURL = 4,       /* MESSAGE: it ended with BURL */
+  COMMAND_CHUNKS = 2,     /* MESSAGE, RESULT: the content went by chunks */
+  COMMAND_BURL = 4,       /* MESSAGE: its end is BURL; without COMMAND_CHUNKS that is all of it */
   COMMAND_CHECKPOINT = 8, /* MAIL: it says TRANSID */
   COMMAND_ONE_TRIP = 16   /* AUTH: commands may stand behind it in its group */
 };

@@ -53,7 +53,7 @@ static int burl_in_content(ehlo_client *client, ehlo_span url, int last, uint64_
   ehlo_span text = span_of(line, writer.length);
   client->gathered = 0;
   if (last) {
-    ehlo_client_end_content(client, COMMAND_BURL, tag, &text, 1);
+    ehlo_client_end_content(client, COMMAND_CHUNKS | COMMAND_BURL, tag, &text, 1);
     wait_for_verdict(client);
     return EHLO_OK;
   }
@@ -91,7 +91,6 @@ int ehlo_client_burl(ehlo_client *client, ehlo_span url, int last, uint64_t tag)
   draft.flags = COMMAND_BURL;
   int result = ehlo_client_commit(client, &draft, tag);
   if (result == EHLO_OK) {
-    client->by_chunks = 0; /* whatever the message before went by */
     wait_for_verdict(client);
   }
   return result;

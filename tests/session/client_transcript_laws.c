@@ -570,7 +570,7 @@ static void check_end_of_chunks(struct laws *laws, const ehlo_client_event_end *
   }
   if (!is_over) {
     LAW(laws, transaction->failed == 0 || end->code == transaction->failed, "the first chunk refused decides");
-    LAW(laws, end->needs_reset == (uint32_t)(!transaction->refused && !is_reset_due(laws)),
+    LAW(laws, transaction->refused || end->needs_reset == (uint32_t)!is_reset_due(laws),
         "behind content by BDAT that was refused RSET is asked for");
   }
 }
