@@ -68,7 +68,8 @@ def _load_api() -> None:
     ffi, lib = _ehlo.ffi, _ehlo.lib
     for name in ("ehlo_python_on_server", "ehlo_python_on_client"):
         ffi.def_extern(name=name, error=_FAIL, onerror=_on_error)(_on_event)
-    server_callback, client_callback = lib.ehlo_python_server, lib.ehlo_python_client
+    server_callback = ffi.addressof(lib, "ehlo_python_server")
+    client_callback = ffi.addressof(lib, "ehlo_python_client")
 
 
 def _load() -> str:
