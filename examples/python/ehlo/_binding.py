@@ -12,7 +12,7 @@ import os
 import pathlib
 from typing import Any, Callable
 
-from ._header import USER
+from ._header import USER, read
 
 Text = str | bytes
 Octets = bytes | bytearray | memoryview
@@ -25,6 +25,8 @@ client_callback: Any
 # An exception that came from neither handler nor dispatch, but between C and them: Ctrl-C has no better manners. The
 # next call that returns from C raises it.
 stray: list[BaseException] = []
+
+_INCLUDES = ("/usr/local/include", "/usr/include")
 
 # Failing is the answer that can do no harm.
 _FAIL = 1
@@ -40,12 +42,22 @@ def _on_error(_kind: Any, exception: Any, _traceback: Any) -> int:
     return _FAIL
 
 
+def _declarations() -> str:
+    package = pathlib.Path(__file__).resolve().parent
+    if (package / "_ehlo.h").exists():
+        return (package / "_ehlo.h").read_text("utf-8")
+    # Not installed: the checkout that this is in, or a header that is.
+    for include in (*[parent / "include" for parent in package.parents[:3]], *map(pathlib.Path, _INCLUDES)):
+        if (include / "ehlo.h").exists():
+            return read(include)
+    raise ImportError("ehlo: no extension was built, and there is no ehlo.h")
+
+
 def _load_abi() -> None:
     global ffi, lib, server_callback, client_callback
     cffi: Any = importlib.import_module("cffi")  # whose types Debian does not have
-    folder = pathlib.Path(__file__).parent
     ffi = cffi.FFI()
-    ffi.cdef((folder / "_ehlo.h").read_text("utf-8") + USER)
+    ffi.cdef(_declarations() + USER)
     name = os.environ.get("EHLO_LIBRARY", "libehlo.so.0")
     try:
         lib = ffi.dlopen(name)
@@ -77,7 +89,7 @@ def _load() -> str:
         try:
             _load_api()
             return "API"
-        except ModuleNotFoundError:
+        except ImportError:
             pass
     _load_abi()
     return "ABI"

@@ -288,7 +288,8 @@ def parse_reply(text: Text) -> Reply:
     """A whole reply of one line or several, each with its CRLF (that of the last may be missing)."""
     octets = encode(text)
     lines = [parse_reply_line(line) for line in octets.removesuffix(b"\r\n").split(b"\r\n")]
-    if any(line.code != lines[0].code for line in lines) or [line.last for line in lines].index(True) != len(lines) - 1:
+    shape = [(line.code, line.last) for line in lines]
+    if shape != [(lines[0].code, False)] * (len(lines) - 1) + [(lines[0].code, True)]:
         raise GrammarError()
     texts: list[str] = []
     codes: set[Enhanced | None] = set()
