@@ -96,8 +96,9 @@ def dialogue(server: ehlo.Server, client: ehlo.Client, content: bytes = b"") -> 
         if client.want & ehlo.Want.CLOSE:
             return
         if client.want & ehlo.Want.CONTENT:
-            content = content[client.body(content) :]
-            if not content:
+            if content:
+                content = content[client.body(content) :]
+            else:
                 client.body_end()
         server.feed(client.take_output())
         client.feed(server.take_output())

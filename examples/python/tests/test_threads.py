@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ehlo
-from sessions import Recorder, codes, open_client, open_server, say
+from sessions import MX, Recorder, codes, open_client, open_server, say
 
 
 def test_a_second_thread_is_refused() -> None:
@@ -121,13 +121,30 @@ def test_an_event_outlives_its_session() -> None:
     recorder.one(ehlo.MailEvent).accept()
 
 
+class Accept:
+    def on_mail(self, event: ehlo.MailEvent) -> None:
+        event.defer()
+        self.mail = event
+
+    def on_rcpt(self, event: ehlo.RcptEvent) -> None:
+        event.accept()
+
+    def on_body(self, event: ehlo.BodyEvent) -> None:
+        self.pieces = event.pieces
+
+    def on_message(self, event: ehlo.MessageEvent) -> None:
+        event.accept()
+
+
 def test_memory_is_flat() -> None:
     def session() -> None:
-        recorder = Recorder(on_rcpt="accept", on_message="accept", on_mail="defer")
-        server = open_server(recorder)
-        server.feed(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\n")
-        recorder.events[-1].accept()
-        say(server, "DATA", "x" * 100, ".", "MAIL FROM:<a@example.org>")
+        handler = Accept()
+        server = ehlo.Server(MX, handler)
+        server.start()
+        server.take_output()
+        server.feed(b"HELO client.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\n")
+        handler.mail.accept()
+        server.feed(b"DATA\r\nxyz\r\n.\r\nMAIL FROM:<a@example.org>\r\n")
         server.lost()
         client = ehlo.Client(CLIENT)
         client.hello()
