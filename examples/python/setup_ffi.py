@@ -100,7 +100,7 @@ def options() -> dict[str, Any]:
     return {
         "include_dirs": [str(include())],
         "define_macros": [("EHLO_BUILD", None)],
-        "extra_compile_args": ["-std=c11", "-fvisibility=hidden"],
+        "extra_compile_args": ["-std=c11", "-fvisibility=hidden", "-g0"],
     }
 
 

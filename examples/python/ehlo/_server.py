@@ -9,7 +9,7 @@ from ._questions import EnhancedLike, Event, Question
 from ._session import Session
 from .config import ServerConfig
 from .enums import MECHANISMS, VERBS, Extension, Mechanism, ServerEventType, Verb
-from .errors import ArgumentError, check
+from .errors import ArgumentError, SpaceError, check
 from .events import (
     CLASSES,
     AtrnEvent,
@@ -159,12 +159,14 @@ class Server(Session[Event]):
 
     def offer(self, extension: Extension, on: bool) -> None:
         """Switches an extension on or off for the next EHLO answer. What the config had off cannot be switched on."""
+        self._awake()
         self._core.do(lib.ehlo_server_offer, extension, int(on))
 
     def authorize(self, name: Text = "") -> None:
         """The host vouches for the client, by its address or certificate: `require_auth` is met, and `name` is what
         `identity` tells."""
         spans = Spans()
+        self._awake()
         self._core.do(lib.ehlo_server_authorize, spans.new(name))
 
     # ---- the block ----
@@ -247,10 +249,14 @@ class Server(Session[Event]):
 
     def next_event(self) -> Event | None:
         """The next event, or None if there is none now. The event that was taken before gets the safe answer, if it
-        asked and was neither answered nor deferred. Only without a handler."""
-        last, self._last = self._last, None
-        if isinstance(last, Question):
-            last._silence()
+        asked and was neither answered nor deferred; if there is no room for that, None: send some output first. Only
+        without a handler."""
+        if isinstance(self._last, Question):
+            try:
+                self._last._silence()
+            except SpaceError:
+                return None
+        self._last = None
         event = super().next_event()
         self._last = event
         return event

@@ -116,11 +116,13 @@ class Session(Generic[Event]):
         "_methods",
         "_queue",
         "_held",
+        "_ended",
         "_user",
         "_handle",
         "_raised",
         "_consumed",
         "_count",
+        "_epoch",
         "error",
         "__weakref__",
     )
@@ -146,7 +148,9 @@ class Session(Generic[Event]):
         self._user.handle = self._handle
         self._consumed = ffi.new("size_t *")
         self._count = ffi.new("size_t *")  # for calls that a handler may make while feed is on its way
+        self._epoch = ffi.new("uint64_t *")
         self._held = bytearray()
+        self._ended = False  # eof was told, and waits until what is held has been fed
         self._queue: deque[Event] = deque()
         self._raised: BaseException | None = None
         #: What the handler raised last, or None. Set it to None when it has been dealt with.
@@ -242,7 +246,9 @@ class Session(Generic[Event]):
             raised, self._raised = self._raised, None
             raise raised
         if stray:
-            raise stray.pop()
+            raised = stray[0]
+            stray.clear()
+            raise raised
         if code < 0:
             error = error_of(code)
             if isinstance(error, HandlerError):
@@ -261,6 +267,8 @@ class Session(Generic[Event]):
         core.enter_alone()
         try:
             held = self._held
+            if self._ended and len(data):
+                raise StateError("the peer had nothing more to send")
             if held:
                 held += data
                 code = self._feed_held()
@@ -282,6 +290,8 @@ class Session(Generic[Event]):
         core.enter_alone()
         try:
             held = self._held
+            if self._ended and count:
+                raise StateError("the peer had nothing more to send")
             if held:
                 held += buffer.view[:count]
                 code = self._feed_held()
@@ -310,19 +320,25 @@ class Session(Generic[Event]):
         if taken < size and code == 0:
             with memoryview(data) as view, view[taken:size] as rest:
                 self._held += rest
+        elif self._ended and code == 0:
+            self._ended = False
+            code = self._eof(core.pointer)
         return code
 
     def _feed_held(self) -> int:
         data, self._held = self._held, bytearray()
         with ffi.from_buffer("char[]", data) as pointer:
-            code = self._feed_some(pointer, len(pointer), data)
-        if code != 0 and code != lib.EHLO_ERR_HOST:
-            self._held = data
-        return code
+            return self._feed_some(pointer, len(pointer), data)
 
     def eof(self) -> None:
-        """The peer will send no more."""
-        self._run(self._eof)
+        """The peer will send no more. What feed has kept is dealt with before."""
+        self._run(self._end)
+
+    def _end(self, pointer: Any) -> int:
+        if self._held:
+            self._ended = True
+            return 0
+        return self._eof(pointer)  # type: ignore[no-any-return]
 
     def timed_out(self) -> None:
         """The clock that `timeout` asked for has run out."""
@@ -373,7 +389,7 @@ class Session(Generic[Event]):
     def timeout(self) -> tuple[int, int]:
         """How many seconds the peer may be silent now, 0 for as long as it likes, and an epoch: a number that changes
         whenever the clock is to start anew."""
-        epoch = ffi.new("uint64_t *")
+        epoch = self._epoch
         seconds = self._core.get(self._timeout, epoch)
         return seconds, epoch[0]
 

@@ -33,9 +33,9 @@ suite() { # suite NAME [VARIABLE=VALUE]...
     -c "$here/pyproject.toml" --rootdir "$here" "$here/tests")
 }
 
-bundled() {
-  cat "$work/bundled.log"
-  return "$(cat "$work/bundled.status")"
+beside() { # beside NAME: how it went with what ran beside the rest
+  cat "$work/$1.log"
+  return "$(cat "$work/$1.status")"
 }
 
 clean() { # nothing is left among the sources
@@ -45,16 +45,17 @@ clean() { # nothing is left among the sources
 
 before=$(git status --porcelain --ignored -- . 2>/dev/null)
 export HYPOTHESIS_STORAGE_DIRECTORY="$work/hypothesis"
-# The compiler has its time beside the tests.
+# What only computes has its time beside the tests.
 (environment bundled >"$work/bundled.log" 2>&1; echo $? >"$work/bundled.status") &
+(mypy --config-file pyproject.toml --cache-dir "$work/mypy" >"$work/mypy.log" 2>&1; echo $? >"$work/mypy.status") &
 part 'pip install, with the library of the build' environment linked EHLO_BUILD="$build"
 part 'tests, library of the build' suite linked
 part 'pip install, no compiler' environment loaded EHLO_PYTHON_ABI=1 CC=false
 part 'tests, library loaded' suite loaded EHLO_LIBRARY="$build/lib/libehlo.so" CC=cc
 wait
-part 'pip install, libehlo compiled in' bundled
+part 'pip install, libehlo compiled in' beside bundled
 part 'tests, libehlo compiled in' suite bundled
-part 'mypy --strict' mypy --config-file pyproject.toml --cache-dir "$work/mypy"
+part 'mypy --strict' beside mypy
 part 'nothing left among the sources' clean
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

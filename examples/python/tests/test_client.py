@@ -95,6 +95,11 @@ def test_iterator() -> None:
             b"AUTH CRAM-MD5\r\n",
             "AUTH CRAM-MD5",
         ),
+        (
+            lambda client: client.auth_begin("SCRAM-SHA-256", b"n,,n=a"),
+            b"AUTH SCRAM-SHA-256 biwsbj1h\r\n",
+            "AUTH SCRAM-SHA-256",
+        ),
     ],
 )
 def test_commands(call: Callable[[ehlo.Client], None], wire: bytes, keywords: str) -> None:

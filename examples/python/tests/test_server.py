@@ -425,6 +425,40 @@ def test_what_feed_keeps() -> None:
     assert total == [250] * 302 and server.want is ehlo.Want.READ
 
 
+def test_eof_behind_what_feed_keeps() -> None:
+    recorder = Recorder(on_rcpt="defer", on_message="accept")
+    server = open_server(recorder)
+    server.feed(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nx\r\n.\r\n")
+    server.eof()
+    with pytest.raises(ehlo.StateError):
+        server.feed(b"NOOP\r\n")
+    assert not recorder.of(ehlo.EndEvent)
+    recorder.one(ehlo.RcptEvent).accept()
+    assert codes(answer(server)) == [250, 250, 354, 250]
+    assert recorder.one(ehlo.EndEvent).reason is ehlo.End.ACCEPTED and server.want is ehlo.Want.CLOSE
+
+
+def test_iterator_without_room() -> None:
+    server = open_server(None, config(output_size=512, pending_text=64), None)
+    out = b""
+    server.feed(b"EHLO client.example.org\r\n")
+    for _ in range(100):  # what is sent bit by bit
+        for event in server.events():
+            pass
+        piece = server.output()[:20]
+        out += piece
+        server.sent(len(piece))
+    server.feed(b"VRFY x\r\n" * 50)
+    for _ in range(1000):
+        for event in server.events():
+            if isinstance(event, ehlo.VrfyEvent) and event.argument == "y":
+                event.reply(550, "5.1.1", "x" * 300)
+        piece = server.output()[:20]
+        out += piece
+        server.sent(len(piece))
+    assert out.count(b"252 ") == 50 and server.want is ehlo.Want.READ
+
+
 def test_iterator_waits_for_answers() -> None:
     server = ehlo.Server(config(max_pending=4))
     server.start()

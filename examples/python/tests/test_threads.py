@@ -113,6 +113,17 @@ def test_freed_at_once() -> None:
         gc.enable()
 
 
+def test_between_c_and_the_handler() -> None:
+    class Interrupted(ehlo.Server):
+        def _dispatch(self, event: Any) -> int:
+            raise KeyboardInterrupt
+
+    server = Interrupted("mx.example.org", Recorder())
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+    assert server.take_output().startswith(b"421 ")  # what failed is refused
+
+
 def test_an_event_outlives_its_session() -> None:
     recorder = Recorder(on_mail="defer")
     server = open_server(recorder)
