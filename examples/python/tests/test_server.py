@@ -459,6 +459,20 @@ def test_iterator_without_room() -> None:
     assert out.count(b"252 ") == 50 and server.want is ehlo.Want.READ
 
 
+def test_iterator_silence_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(event: ehlo.Question) -> None:
+        raise ehlo.SpaceError
+
+    server = ehlo.Server(MX)
+    server.start()
+    assert isinstance(server.next_event(), ehlo.ConnectEvent)
+    with monkeypatch.context() as patch:
+        patch.setattr(ehlo.Question, "_silence", full)
+        assert server.next_event() is None and server.take_output() == b""
+    assert isinstance(server.next_event(), ehlo.ReplyEvent)
+    assert codes(answer(server)) == [220]
+
+
 def test_iterator_waits_for_answers() -> None:
     server = ehlo.Server(config(max_pending=4))
     server.start()
