@@ -1,0 +1,202 @@
+"""The exceptions of the package.
+
+`Error` is the root. Below it, `HostError` and its classes say what this program did wrong, one class for each
+EHLO_ERR_ number of the library; an error changes nothing, unless its class says so. What the peer did wrong is
+never among them: it is told in replies and events, and as `ProtocolViolation` where somebody wants to raise it.
+"""
+
+from __future__ import annotations
+
+from ._binding import fixed, lib
+
+
+class Error(Exception):
+    """The root of all."""
+
+
+class HostError(Error):
+    """The program's own mistake, or something that is not possible now. `code` is the EHLO_ERR_ number, or 0."""
+
+    code: int = 0
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (fixed(lib.ehlo_strerror(self.code)) if self.code else ""))
+
+
+class ArgumentError(HostError, ValueError):
+    """A value that is out of its range."""
+
+    code = lib.EHLO_ERR_ARGUMENT
+
+
+class ConfigError(HostError, ValueError):
+    """The config contradicts itself, or a limit in it is illegal."""
+
+    code = lib.EHLO_ERR_CONFIG
+
+
+class BlockError(HostError):
+    """The memory of a session is too small or not aligned."""
+
+    code = lib.EHLO_ERR_MEMORY
+
+
+class VersionError(HostError):
+    """A saved session was made by another version, or on another kind of machine."""
+
+    code = lib.EHLO_ERR_VERSION
+
+
+class StateError(HostError):
+    """Not possible in this state of the session."""
+
+    code = lib.EHLO_ERR_STATE
+
+
+class InUseError(HostError):
+    """The session is in use: by another thread just now. Nothing was done."""
+
+
+class ReentrantError(InUseError):
+    """Called from inside of a handler, where this call is not allowed."""
+
+    code = lib.EHLO_ERR_REENTRANT
+
+
+class TicketError(HostError):
+    """An answer to what has been answered already, was cancelled, or asked nothing."""
+
+    code = lib.EHLO_ERR_TICKET
+
+
+class CodeError(HostError, ValueError):
+    """A reply code or enhanced code that may not answer what was asked."""
+
+    code = lib.EHLO_ERR_CODE
+
+
+class TextError(HostError, ValueError):
+    """Text with CR, LF, NUL or another octet that may not stand there."""
+
+    code = lib.EHLO_ERR_TEXT
+
+
+class SpaceError(HostError):
+    """No room in the output now: send some and try again."""
+
+    code = lib.EHLO_ERR_SPACE
+
+
+class GrammarError(HostError, ValueError):
+    """The input is not of the grammar asked for."""
+
+    code = lib.EHLO_ERR_SYNTAX
+
+
+class TooLongError(HostError, ValueError):
+    """Longer than the protocol or the config allows."""
+
+    code = lib.EHLO_ERR_TOO_LONG
+
+
+class BufferTooSmallError(HostError):
+    """The caller's buffer is too small."""
+
+    code = lib.EHLO_ERR_BUFFER
+
+
+class BareNewlineError(HostError, ValueError):
+    """Content with a CR or LF that is not part of a CRLF. Of a client's message all body calls now say so.
+    `content` is, from DotDecoder, what came before it."""
+
+    code = lib.EHLO_ERR_BARE_NEWLINE
+    content: bytes = b""
+
+
+class HandlerError(HostError):
+    """Fatal: a client's event handler raised, which ended the session for good. `__cause__` is what it raised."""
+
+    code = lib.EHLO_ERR_HOST
+
+
+class NotOfferedError(HostError):
+    """A verb or parameter that the server has not offered."""
+
+    code = lib.EHLO_ERR_NOT_OFFERED
+
+
+class EightBitMimeError(HostError):
+    """Octets above 127, or BODY=8BITMIME, where 8BITMIME was not agreed on."""
+
+    code = lib.EHLO_ERR_8BITMIME
+
+
+class SmtpUtf8Error(HostError):
+    """UTF-8 in an address, or SMTPUTF8, where SMTPUTF8 was not agreed on."""
+
+    code = lib.EHLO_ERR_SMTPUTF8
+
+
+class SizeError(HostError):
+    """The message is larger than the server says it takes."""
+
+    code = lib.EHLO_ERR_SIZE
+
+
+class RefusedError(HostError):
+    """The transaction has failed already: nothing more can be added to it."""
+
+    code = lib.EHLO_ERR_REFUSED
+
+
+class TlsRequiredError(HostError):
+    """Not without TLS: a password in clear, REQUIRETLS."""
+
+    code = lib.EHLO_ERR_TLS
+
+
+class LimitError(HostError):
+    """More than the server says it takes (LIMITS)."""
+
+    code = lib.EHLO_ERR_LIMIT
+
+
+class ExpiredError(HostError):
+    """What lived until the handler returned was used later: the pieces of a body."""
+
+
+class ProtocolViolation(Error):
+    """The peer broke the protocol. `kind` is a `Violation`, `octets` what was wrong, raw."""
+
+    def __init__(self, kind: int, octets: bytes = b"") -> None:
+        super().__init__(fixed(lib.ehlo_violation_name(kind)))
+        self.kind = kind
+        self.octets = octets
+
+
+_BY_CODE: dict[int, type[HostError]] = {}
+
+
+def _collect(base: type[HostError]) -> None:
+    for kind in base.__subclasses__():
+        if "code" in vars(kind):
+            _BY_CODE[kind.code] = kind
+        _collect(kind)
+
+
+_collect(HostError)
+
+
+def error_of(code: int) -> HostError:
+    """The exception for an EHLO_ERR_ number."""
+    kind = _BY_CODE.get(code)
+    if kind is not None:
+        return kind()
+    error = HostError(fixed(lib.ehlo_strerror(code)))
+    error.code = code
+    return error
+
+
+def check(code: int) -> None:
+    if code < 0:
+        raise error_of(code)
