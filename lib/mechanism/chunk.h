@@ -9,6 +9,7 @@ struct chunk {
   uint64_t left;    /* octets of it that have not come */
   uint8_t last;     /* it is the message's last */
   uint8_t after_cr; /* the last octet of text was a CR */
+  uint8_t bare;     /* a bare newline was found: told once for a message, so no other is looked for */
 };
 
 /* The octets at the front of data[0, size) that belong to the chunk: counts them off. */

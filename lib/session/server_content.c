@@ -160,7 +160,7 @@ static size_t feed_chunk(ehlo_server *server, const unsigned char *data, size_t 
   size_t taken = chunk_take(&server->chunk, size);
   size_t good = taken;
   int text = server->body != EHLO_BODY_BINARYMIME && !server->draining;
-  if (text && (server->found & FOUND_BARE_NEWLINE) == 0) {
+  if (text && !server->chunk.bare) {
     good = ehlo_chunk_check(&server->chunk, server->dot.kernel, data, taken);
     if (server->chunk.left == 0 && server->chunk.last && server->chunk.after_cr && good == taken) {
       good--; /* a CR ends the message */
@@ -170,6 +170,7 @@ static size_t feed_chunk(ehlo_server *server, const unsigned char *data, size_t 
     server->found |= FOUND_BARE_NEWLINE;
     good = server->allow_bare_newline ? taken : good;
     server->chunk.after_cr = 0;
+    server->chunk.bare = 1;
   }
   if (good > 0 && !server->draining) {
     ehlo_span span = span_of(data, good);
@@ -301,6 +302,7 @@ void ehlo_content_chunk(ehlo_server *server, ehlo_span argument, unsigned row)
   if (!server->chunking) {
     server->chunking = 1;
     server->chunk.after_cr = 0;
+    server->chunk.bare = 0;
   }
   server->chunk.left = size;
   server->chunk.last = (uint8_t)last;
@@ -347,6 +349,7 @@ void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last)
   int bare = server->chunking && server->chunk.after_cr;
   server->chunk.after_cr = 0;
   if (bare) {
+    server->chunk.bare = 1;
     ehlo_server_violation(server, EHLO_VIOLATION_BARE_NEWLINE, EHLO_VERB_MESSAGE, span_of("", 0));
     if (server->state == STATE_CLOSED) {
       return;
