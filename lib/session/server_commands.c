@@ -229,6 +229,10 @@ static int needs_recipients(uint32_t verb)
 static unsigned check_command(const ehlo_server *server, const ehlo_command *command, unsigned seen, uint32_t *kind)
 {
   const struct command_row *row = &ehlo_commands[command->verb];
+  *kind = EHLO_VIOLATION_SEQUENCE;
+  if (server->state == STATE_REFUSED) {
+    return server->refusal;
+  }
   *kind = EHLO_VIOLATION_UNKNOWN_VERB;
   if (foreign(server, command->verb)) {
     return REPLY_UNKNOWN_COMMAND;
@@ -256,9 +260,6 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
   if (server->require_auth && !server->authorized && !free_of_auth(command->verb)) {
     int needs_tls = !server_offers(server, EHLO_EXT_AUTH) && server_offers(server, EHLO_EXT_STARTTLS);
     return needs_tls ? REPLY_TLS_REQUIRED : REPLY_AUTH_REQUIRED;
-  }
-  if (server->state == STATE_REFUSED) {
-    return server->refusal;
   }
   if ((row->states & legal_bit(server)) == 0) {
     return sequence_row(server, command->verb);
