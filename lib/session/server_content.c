@@ -332,13 +332,21 @@ int ehlo_content_skip(ehlo_server *server, size_t size, size_t *taken)
   return 1;
 }
 
+/* A part of the message is missing, so nothing but the end of the transaction helps. */
+static void chunk_fails(ehlo_server *server)
+{
+  server->chunk_failed = 1;
+  if (server->fate == 0 && !server->doomed) {
+    server->fate = EHLO_END_REFUSED;
+  }
+}
+
 void ehlo_content_missing(ehlo_server *server)
 {
   int begins = server->state == STATE_RCPT && server_offers(server, EHLO_EXT_BURL);
   if (begins || server->state == STATE_CHUNKS) {
     ehlo_server_enter(server, STATE_CHUNKS);
-    server->chunk_failed = 1;
-    server->fate = server->fate != 0 ? server->fate : EHLO_END_REFUSED;
+    chunk_fails(server);
   }
 }
 
@@ -371,7 +379,6 @@ void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last)
 void ehlo_content_proceed_chunk(ehlo_server *server, const struct slot *slot)
 {
   if (slot->code >= 300 && server->state == STATE_CHUNKS) {
-    server->chunk_failed = 1;
-    server->fate = server->fate != 0 ? server->fate : EHLO_END_REFUSED;
+    chunk_fails(server);
   }
 }
