@@ -154,24 +154,25 @@ static void deal(ehlo_server *server)
 }
 
 /* Takes octets of a chunk: content as it stands. Text is held to the same line endings as in DATA: whoever gets it next
- * may get it that way. */
+ * may get it that way. May take nothing but note of a bare newline, once. */
 static size_t feed_chunk(ehlo_server *server, const unsigned char *data, size_t size)
 {
-  size_t taken = chunk_take(&server->chunk, size);
+  size_t taken = chunk_has(&server->chunk, size);
   size_t good = taken;
   int text = server->body != EHLO_BODY_BINARYMIME && !server->draining;
   if (text && !server->chunk.bare) {
     good = ehlo_chunk_check(&server->chunk, server->dot.kernel, data, taken);
-    if (server->chunk.left == 0 && server->chunk.last && server->chunk.after_cr && good == taken) {
+    if (server->chunk.left == taken && server->chunk.last && server->chunk.after_cr && good == taken) {
       good--; /* a CR ends the message */
     }
   }
   if (good < taken) {
     server->found |= FOUND_BARE_NEWLINE;
-    good = server->allow_bare_newline ? taken : good;
+    taken = server->allow_bare_newline ? good : taken; /* it is told before what follows is looked at */
     server->chunk.after_cr = 0;
     server->chunk.bare = 1;
   }
+  server->chunk.left -= taken;
   if (good > 0 && !server->draining) {
     ehlo_span span = span_of(data, good);
     server->found |= (uint8_t)deliver(server, &span, 1);
