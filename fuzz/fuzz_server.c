@@ -585,7 +585,7 @@ static void on_reply(struct play *play, const ehlo_event_reply *reply)
   case EHLO_VERB_BDAT:
     play->chunked |= positive;
     REQUIRE(reply->code == 250 || reply->code >= 400);
-    play->chunk_failed |= play->in_content && !positive;
+    play->chunk_failed |= (play->in_content || play->chunked) && !positive;
     play->in_content = 0;
     play->message = NULL;
     break;
@@ -657,9 +657,9 @@ static void on_told(struct play *play, const ehlo_event *event)
     REQUIRE(event->as.command.line.len + 2 <= 4096);
     REQUIRE(memchr(event->as.command.line.ptr, '\n', event->as.command.line.len) == NULL);
     put_line(play->logs[LOG_COMMANDS], ehlo_verb_name(event->as.command.verb), event->as.command.line);
-    int is_burl = event->as.command.verb == EHLO_VERB_BURL && offers(play, EHLO_EXT_BURL);
-    if ((event->as.command.verb == EHLO_VERB_BDAT || is_burl) && play->open &&
-        (play->recipients > 0 || play->resumed)) {
+    int is_chunk = (event->as.command.verb == EHLO_VERB_BDAT && offers(play, EHLO_EXT_CHUNKING)) ||
+                   (event->as.command.verb == EHLO_VERB_BURL && offers(play, EHLO_EXT_BURL));
+    if (is_chunk && play->open && (play->recipients > 0 || play->resumed)) {
       play->in_content = 1;
       play->contents++;
     }
