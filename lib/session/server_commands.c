@@ -456,7 +456,9 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
     line.len = server->max_line - 2;
   }
   if (result == LINE_TOO_LONG) {
-    unreadable_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG, verb);
+    int is_exchange = verb == EHLO_VERB_AUTH && server_offers(server, EHLO_EXT_AUTH); /* RFC 4954 4 */
+    unreadable_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, is_exchange ? REPLY_SASL_TOO_LONG : REPLY_LINE_TOO_LONG,
+                    verb);
   } else if (result == LINE_BARE_NEWLINE) {
     unreadable_line(server, EHLO_VIOLATION_BARE_NEWLINE, line, REPLY_BARE_NEWLINE_LINE, verb);
   } else if (!parsed) {
