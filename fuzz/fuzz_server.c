@@ -585,7 +585,7 @@ static void on_reply(struct play *play, const ehlo_event_reply *reply)
   case EHLO_VERB_BDAT:
     play->chunked |= positive;
     REQUIRE(reply->code == 250 || reply->code >= 400);
-    play->chunk_failed |= play->in_content && !positive;
+    play->chunk_failed |= (play->in_content || play->chunked) && !positive;
     play->in_content = 0;
     play->message = NULL;
     break;
@@ -657,9 +657,9 @@ static void on_told(struct play *play, const ehlo_event *event)
     REQUIRE(event->as.command.line.len + 2 <= 4096);
     REQUIRE(memchr(event->as.command.line.ptr, '\n', event->as.command.line.len) == NULL);
     put_line(play->logs[LOG_COMMANDS], ehlo_verb_name(event->as.command.verb), event->as.command.line);
-    int is_burl = event->as.command.verb == EHLO_VERB_BURL && offers(play, EHLO_EXT_BURL);
-    if ((event->as.command.verb == EHLO_VERB_BDAT || is_burl) && play->open &&
-        (play->recipients > 0 || play->resumed)) {
+    int is_chunk = (event->as.command.verb == EHLO_VERB_BDAT && offers(play, EHLO_EXT_CHUNKING)) ||
+                   (event->as.command.verb == EHLO_VERB_BURL && offers(play, EHLO_EXT_BURL));
+    if (is_chunk && play->open && (play->recipients > 0 || play->resumed)) {
       play->in_content = 1;
       play->contents++;
     }
@@ -1035,6 +1035,7 @@ static void misuse(struct play *play)
 static int strike(struct play *play, unsigned which)
 {
   int result;
+  unsigned before = play->events;
   switch (which % 8) {
   case 0: result = ehlo_server_timed_out(play->server); break;
   case 1: result = ehlo_server_shutdown(play->server, 421, "4.3.0", ehlo_span_of("Going down")); break;
@@ -1074,7 +1075,7 @@ static int strike(struct play *play, unsigned which)
     return 0;
   }
   REQUIRE(result == host_error(play));
-  return 1;
+  return play->events != before; /* striking one who is down moves nothing */
 }
 
 /* One step. Returns 1 if something moved. */

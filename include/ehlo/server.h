@@ -147,7 +147,7 @@ typedef struct ehlo_server_config {
 
   /* Options. */
   uint8_t submission;   /* this is a submission server (RFC 6409): addresses need full domains (554), FUTURERELEASE and
-                           BURL  may be offered, ETRN and ATRN may not */
+                           BURL may be offered, ETRN and ATRN may not */
   uint8_t require_auth; /* 530 to all but AUTH, EHLO, HELO, NOOP, RSET, QUIT and STARTTLS until somebody is logged in or
                            ehlo_server_authorize was called (RFC 4954 6) */
   uint8_t odmr;         /* on-demand relay, port 366: 502 to what is not AUTH or ATRN, nor one of those; both must be
@@ -359,7 +359,8 @@ typedef struct ehlo_event_burl {
 /* XCLIENT asks whether this peer may say who the client is (Postfix, XCLIENT_README); silence is 550. Answers: 220,
  * 4yz, 5yz. Behind 220 the session is as behind the greeting, which the 220 is: everything that was said before is
  * forgotten, a login too (for the attribute LOGIN call ehlo_server_authorize in the next HELLO; with require_auth also
- * in CONNECT, for peers that may say XCLIENT). XFORWARD asks whether to note what it says, for logs; silence is 550.
+ * in CONNECT, for peers that may say XCLIENT). TLS stays, but its certificate was the peer's: EXTERNAL is not on offer
+ * any more. XFORWARD asks whether to note what it says, for logs; silence is 550.
  * Answers: 250, 4yz, 5yz. */
 typedef struct ehlo_event_peer {
   ehlo_span attributes; /* for ehlo_attribute_next; all of them are on offer and well-formed */
@@ -562,8 +563,8 @@ EHLO_API int ehlo_server_reply(ehlo_server *server, uint32_t ticket, int code, c
 EHLO_API int ehlo_server_reply_more(ehlo_server *server, uint32_t ticket, int code, const char *enhanced,
                                     ehlo_span text);
 
-/* Answers with the right positive reply and its default text: 220, 250 or 354. Returns as ehlo_server_reply. (For the
- * ticket of BODY, before MESSAGE, it is EHLO_ERR_CODE.) */
+/* Answers with the right positive reply and its default text: 250, or 214, 220, 235 or 354 where that is it. Returns as
+ * ehlo_server_reply. (For the ticket of BODY, before MESSAGE, it is EHLO_ERR_CODE.) */
 EHLO_API int ehlo_server_accept(ehlo_server *server, uint32_t ticket);
 
 /* Answers AUTH or STEP with a challenge: 334 and `octets`, in base64. Only for STEP, and for AUTH by XOAUTH2 and

@@ -9,14 +9,13 @@ struct chunk {
   uint64_t left;    /* octets of it that have not come */
   uint8_t last;     /* it is the message's last */
   uint8_t after_cr; /* the last octet of text was a CR */
+  uint8_t bare;     /* a bare newline was found: told once for a message, so no other is looked for */
 };
 
-/* The octets at the front of data[0, size) that belong to the chunk: counts them off. */
-static inline size_t chunk_take(struct chunk *chunk, size_t size)
+/* How many octets at the front of data[0, size) belong to the chunk. */
+static inline size_t chunk_has(const struct chunk *chunk, size_t size)
 {
-  size_t taken = size < chunk->left ? size : (size_t)chunk->left;
-  chunk->left -= taken;
-  return taken;
+  return size < chunk->left ? size : (size_t)chunk->left;
 }
 
 /* Looks through the next octets of a message of text for a CR or LF that is not part of a CRLF. Returns how many octets

@@ -92,6 +92,7 @@ void ehlo_server_end_transaction(ehlo_server *server, uint32_t reason)
   ehlo_event event = {.type = EHLO_EVENT_END, .as.end = {reason, server->recipients, server->octets}};
   server->mail_verb = EHLO_VERB_NONE;
   server->doomed = 0;
+  server->chunk_failed = 0;
   ehlo_server_enter(server, STATE_IDLE);
   ehlo_server_emit(server, &event);
 }

@@ -1,8 +1,10 @@
 /* server.h: the receiving machine, inside. Floor: session.
  *
  * One struct, several files: server_config.c (how a session is made), server.c (feed, output, and every change of
- * state), server_decisions.c (tickets and answers), server_commands.c (checks, and a handler for each command),
- * server_envelope.c (MAIL and RCPT), server_content.c (DATA, BDAT and their verdicts).
+ * state), server_decisions.c (tickets and answers), server_offer.c (what is on offer, and the EHLO answer),
+ * server_commands.c (checks, and a handler for each command but those of the files behind it), server_envelope.c (MAIL
+ * and RCPT), server_content.c (DATA, BDAT, BURL and their verdicts), server_auth.c (AUTH), server_turn.c (TURN, ETRN,
+ * ATRN), server_peer.c (XCLIENT, XFORWARD).
  *
  * How it works. Every reply, whether the host or the library gives it, goes through a slot; slots form a queue in the
  * order of the commands:

@@ -229,6 +229,10 @@ static int needs_recipients(uint32_t verb)
 static unsigned check_command(const ehlo_server *server, const ehlo_command *command, unsigned seen, uint32_t *kind)
 {
   const struct command_row *row = &ehlo_commands[command->verb];
+  *kind = EHLO_VIOLATION_SEQUENCE;
+  if (server->state == STATE_REFUSED) {
+    return server->refusal;
+  }
   *kind = EHLO_VIOLATION_UNKNOWN_VERB;
   if (foreign(server, command->verb)) {
     return REPLY_UNKNOWN_COMMAND;
@@ -256,9 +260,6 @@ static unsigned check_command(const ehlo_server *server, const ehlo_command *com
   if (server->require_auth && !server->authorized && !free_of_auth(command->verb)) {
     int needs_tls = !server_offers(server, EHLO_EXT_AUTH) && server_offers(server, EHLO_EXT_STARTTLS);
     return needs_tls ? REPLY_TLS_REQUIRED : REPLY_AUTH_REQUIRED;
-  }
-  if (server->state == STATE_REFUSED) {
-    return server->refusal;
   }
   if ((row->states & legal_bit(server)) == 0) {
     return sequence_row(server, command->verb);
@@ -455,7 +456,9 @@ void ehlo_command_line(ehlo_server *server, int result, ehlo_span line, unsigned
     line.len = server->max_line - 2;
   }
   if (result == LINE_TOO_LONG) {
-    unreadable_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, REPLY_LINE_TOO_LONG, verb);
+    int is_exchange = verb == EHLO_VERB_AUTH && server_offers(server, EHLO_EXT_AUTH); /* RFC 4954 4 */
+    unreadable_line(server, EHLO_VIOLATION_LINE_TOO_LONG, line, is_exchange ? REPLY_SASL_TOO_LONG : REPLY_LINE_TOO_LONG,
+                    verb);
   } else if (result == LINE_BARE_NEWLINE) {
     unreadable_line(server, EHLO_VIOLATION_BARE_NEWLINE, line, REPLY_BARE_NEWLINE_LINE, verb);
   } else if (!parsed) {

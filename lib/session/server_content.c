@@ -154,23 +154,25 @@ static void deal(ehlo_server *server)
 }
 
 /* Takes octets of a chunk: content as it stands. Text is held to the same line endings as in DATA: whoever gets it next
- * may get it that way. */
+ * may get it that way. May take nothing but note of a bare newline, once. */
 static size_t feed_chunk(ehlo_server *server, const unsigned char *data, size_t size)
 {
-  size_t taken = chunk_take(&server->chunk, size);
+  size_t taken = chunk_has(&server->chunk, size);
   size_t good = taken;
   int text = server->body != EHLO_BODY_BINARYMIME && !server->draining;
-  if (text && (server->found & FOUND_BARE_NEWLINE) == 0) {
+  if (text && !server->chunk.bare) {
     good = ehlo_chunk_check(&server->chunk, server->dot.kernel, data, taken);
-    if (server->chunk.left == 0 && server->chunk.last && server->chunk.after_cr && good == taken) {
+    if (server->chunk.left == taken && server->chunk.last && server->chunk.after_cr && good == taken) {
       good--; /* a CR ends the message */
     }
   }
   if (good < taken) {
     server->found |= FOUND_BARE_NEWLINE;
-    good = server->allow_bare_newline ? taken : good;
+    taken = server->allow_bare_newline ? good : taken; /* it is told before what follows is looked at */
     server->chunk.after_cr = 0;
+    server->chunk.bare = 1;
   }
+  server->chunk.left -= taken;
   if (good > 0 && !server->draining) {
     ehlo_span span = span_of(data, good);
     server->found |= (uint8_t)deliver(server, &span, 1);
@@ -301,6 +303,7 @@ void ehlo_content_chunk(ehlo_server *server, ehlo_span argument, unsigned row)
   if (!server->chunking) {
     server->chunking = 1;
     server->chunk.after_cr = 0;
+    server->chunk.bare = 0;
   }
   server->chunk.left = size;
   server->chunk.last = (uint8_t)last;
@@ -330,13 +333,21 @@ int ehlo_content_skip(ehlo_server *server, size_t size, size_t *taken)
   return 1;
 }
 
+/* A part of the message is missing, so nothing but the end of the transaction helps. */
+static void chunk_fails(ehlo_server *server)
+{
+  server->chunk_failed = 1;
+  if (server->fate == 0 && !server->doomed) {
+    server->fate = EHLO_END_REFUSED;
+  }
+}
+
 void ehlo_content_missing(ehlo_server *server)
 {
   int begins = server->state == STATE_RCPT && server_offers(server, EHLO_EXT_BURL);
   if (begins || server->state == STATE_CHUNKS) {
     ehlo_server_enter(server, STATE_CHUNKS);
-    server->chunk_failed = 1;
-    server->fate = server->fate != 0 ? server->fate : EHLO_END_REFUSED;
+    chunk_fails(server);
   }
 }
 
@@ -347,6 +358,7 @@ void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last)
   int bare = server->chunking && server->chunk.after_cr;
   server->chunk.after_cr = 0;
   if (bare) {
+    server->chunk.bare = 1;
     ehlo_server_violation(server, EHLO_VIOLATION_BARE_NEWLINE, EHLO_VERB_MESSAGE, span_of("", 0));
     if (server->state == STATE_CLOSED) {
       return;
@@ -368,7 +380,6 @@ void ehlo_content_burl(ehlo_server *server, ehlo_span url, int last)
 void ehlo_content_proceed_chunk(ehlo_server *server, const struct slot *slot)
 {
   if (slot->code >= 300 && server->state == STATE_CHUNKS) {
-    server->chunk_failed = 1;
-    server->fate = server->fate != 0 ? server->fate : EHLO_END_REFUSED;
+    chunk_fails(server);
   }
 }

@@ -28,5 +28,7 @@ void ehlo_command_peer(ehlo_server *server, uint32_t verb, ehlo_span argument)
 void ehlo_peer_proceed(ehlo_server *server)
 {
   ehlo_server_forget(server);
+  server->tls_verified = 0; /* the certificate was the peer's, not that of whom it speaks for */
+  ehlo_server_hide(server);
   ehlo_server_enter(server, STATE_OPEN);
 }

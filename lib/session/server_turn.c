@@ -30,7 +30,8 @@ void ehlo_command_etrn(ehlo_server *server, ehlo_span argument)
   }
   ehlo_span node = event.as.etrn.node;
   int is_queue = event.as.etrn.option == '#';
-  int printable = node.len > 0 && span_is(node, CLASS_TEXT) && memchr(node.ptr, ' ', node.len) == NULL;
+  int printable = node.len > 0 && span_is(node, CLASS_TEXT) && memchr(node.ptr, ' ', node.len) == NULL &&
+                  memchr(node.ptr, '\t', node.len) == NULL;
   if (is_queue ? !printable : !is_domain(node, 1)) {
     ehlo_server_refuse(server, EHLO_VERB_ETRN, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
     return;
