@@ -242,7 +242,8 @@ typedef struct ehlo_event_hello {
 
 /* MAIL asks whether to open a transaction; silence is 250. Answers: 25z, 4yz, 5yz; with TRANSID also 355 and a text
  * that begins with the octets that are here already: the transaction of before goes on, with its recipients, RCPT gets
- * 503, and BODY brings what follows (RFC 1845 3; `recipients` of this session are 0 then). */
+ * 503, and BODY brings what follows (RFC 1845 3; `recipients` of this session are 0 then, and of the content only what
+ * comes in this session counts for max_message_size). */
 typedef struct ehlo_event_mail {
   uint32_t verb;                   /* EHLO_VERB_MAIL, SEND, SOML or SAML */
   ehlo_path path;                  /* the reverse-path; EHLO_PATH_NULL or EHLO_PATH_MAILBOX */

@@ -293,7 +293,10 @@ void ehlo_content_chunk(ehlo_server *server, ehlo_span argument, unsigned row)
     }
     return;
   }
-  if (row != REPLY_ROWS) {
+  /* "BDAT LAST returns one reply for each previously successful RCPT" (RFC 2033 4.3), a chunk before it that failed or
+   * not. */
+  int refuses_all = last && row == REPLY_CHUNK_FAILED && server->protocol == EHLO_PROTOCOL_LMTP;
+  if (row != REPLY_ROWS && !refuses_all) {
     int silent = last && row == REPLY_NO_RECIPIENTS_503 && server->protocol == EHLO_PROTOCOL_LMTP;
     server->skip = size;
     server->skipping = 1;
@@ -308,6 +311,9 @@ void ehlo_content_chunk(ehlo_server *server, ehlo_span argument, unsigned row)
   server->chunk.left = size;
   server->chunk.last = (uint8_t)last;
   begin(server);
+  if (refuses_all) {
+    drain(server, row, server->fate);
+  }
   if (size == 0) {
     server->found |= FOUND_END;
     if (last && server->chunk.after_cr && server->body != EHLO_BODY_BINARYMIME) {
