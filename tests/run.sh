@@ -24,7 +24,8 @@ usage() {
 sh tests/run.sh [OPTION]...
 
   --quick          no fuzzing, no interop: for while you work
-  --fuzz SECONDS   time for each fuzz target (30; the environment's FUZZ_SECONDS does the same)
+  --fuzz SECONDS   time for each fuzz target, and other inputs each time (the environment's FUZZ_SECONDS does the
+                   same); else it is 30 s, of inputs that are the same each time as far as that can be had
   --bench          only: build and run the benchmark
   --cross          only: the unit tests and transcripts on i386, under qemu-user on aarch64, armhf and
                    s390x, and with musl; their logs against this machine's; the library for Windows
@@ -39,12 +40,14 @@ USAGE
 
 mode=all quick=no install=yes
 fuzz_seconds=${FUZZ_SECONDS:-30}
+fuzz_seed=${FUZZ_SECONDS:+0} # libFuzzer takes another one each time for 0
+fuzz_seed=${fuzz_seed:-1}
 while [ $# -gt 0 ]; do
   case $1 in
   --quick) quick=yes ;;
   --fuzz)
     [ $# -ge 2 ] || { usage >&2; exit 64; }
-    fuzz_seconds=$2
+    fuzz_seconds=$2 fuzz_seed=0
     shift ;;
   --bench) mode=bench ;;
   --cross) mode=cross packages=$cross_packages ;;
@@ -102,7 +105,7 @@ fuzz_one() {
   corpus=$build/corpus/$target
   rm -rf "$corpus"
   mkdir -p "$corpus"
-  "$build/fuzz/fuzz/$target" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+  "$build/fuzz/fuzz/$target" -seed="$fuzz_seed" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
     -artifact_prefix="$build/$target-" "$corpus" "fuzz/seeds/${target#fuzz_}"
 }
 
