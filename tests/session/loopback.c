@@ -1111,14 +1111,15 @@ char *loop_expected_content(const struct loop_message *message, int convert_lf, 
 {
   char *content = malloc(2 * message->size + 2);
   size_t length = 0;
+  int text = message->options == NULL || message->options->body != EHLO_BODY_BINARYMIME;
   REQUIRE(content != NULL);
   for (size_t i = 0; i < message->size; i++) {
-    if (convert_lf && message->content[i] == '\n' && (i == 0 || message->content[i - 1] != '\r')) {
+    if (text && convert_lf && message->content[i] == '\n' && (i == 0 || message->content[i - 1] != '\r')) {
       content[length++] = '\r';
     }
     content[length++] = message->content[i];
   }
-  if (length > 0 && content[length - 1] != '\n') {
+  if (text && length > 0 && content[length - 1] != '\n') {
     content[length++] = '\r';
     content[length++] = '\n';
   }

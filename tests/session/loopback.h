@@ -234,8 +234,8 @@ void loop_move(struct loop *loop, int which);
  * server's, by the same code. If the connection was lost the server may have served more, never the client. */
 void loop_check(const struct loop *loop);
 
-/* The content of a message as it is to arrive: CRLF line endings (of LF too, with convert_lf), the last one there. The
- * caller frees it. */
+/* The content of a message as it is to arrive: CRLF line endings (of LF too, with convert_lf), the last one there; with
+ * BODY=BINARYMIME as it is. The caller frees it. */
 char *loop_expected_content(const struct loop_message *message, int convert_lf, size_t *size);
 
 /* As little output as can be for the client: without the extensions that make commands longer. */
