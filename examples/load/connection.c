@@ -44,7 +44,9 @@ static void over(struct connection *connection)
 
 static void pause_or_end(struct connection *connection)
 {
-  if (connection->fruitless == MOST_FRUITLESS || (connection->number == 0 && !figures_has_more())) {
+  if (connection->number == 0)
+    connection->number = figures_take(); /* so that no connection is made in vain */
+  if (connection->fruitless == MOST_FRUITLESS || connection->number == 0 || figures_is_over()) {
     over(connection);
   } else if (connection->fruitless > 0) {
     connection->phase = PHASE_PAUSED;
@@ -317,5 +319,5 @@ void connection_begin(struct connection *connection)
   connection->timer.fire = on_time;
   connection->block = must_allocate(1, ehlo_client_size(&settings.config));
   active++;
-  open_next(connection);
+  pause_or_end(connection);
 }

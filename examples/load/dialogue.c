@@ -109,7 +109,7 @@ static int then(struct connection *connection, int error, enum next next)
 static int issue_mail(struct connection *connection)
 {
   ehlo_mail_parameters parameters = {.struct_size = sizeof parameters, .size = settings.size, .has_size = 1};
-  if (settings.per_connection != 0 && connection->mails == settings.per_connection)
+  if (figures_is_over() || (settings.per_connection != 0 && connection->mails == settings.per_connection))
     return then(connection, EHLO_OK, NEXT_QUIT);
   if (connection->number == 0)
     connection->number = figures_take();

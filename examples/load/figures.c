@@ -54,18 +54,18 @@ void figures_begin(void)
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
-int figures_has_more(void)
+int figures_is_over(void)
 {
-  if (figures.stopped || (figures.ends != 0 && figures_clock() >= figures.ends))
-    return 0;
-  return figures.returned_count > 0 || settings.messages == 0 || figures.taken < settings.messages;
+  return figures.stopped || (figures.ends != 0 && figures_clock() >= figures.ends);
 }
 
 uint64_t figures_take(void)
 {
-  if (!figures_has_more())
+  if (figures_is_over())
     return 0;
-  return figures.returned_count > 0 ? figures.returned[--figures.returned_count] : ++figures.taken;
+  if (figures.returned_count > 0)
+    return figures.returned[--figures.returned_count];
+  return settings.messages == 0 || figures.taken < settings.messages ? ++figures.taken : 0;
 }
 
 /* Where there is no room it is one that nobody sends. */

@@ -143,10 +143,10 @@ int64_t figures_clock(void);
 /* The number of the next message; 0 if no more is to be sent. One that was taken on and not begun is given back. */
 uint64_t figures_take(void);
 void figures_give_back(uint64_t number);
-int figures_has_more(void);
 
-/* No more messages are begun. */
+/* No more messages are begun: since it was called, or because the time is up. */
 void figures_stop(void);
+int figures_is_over(void);
 
 void figures_connected(void);
 void figures_message(enum fate fate, int64_t nanoseconds);
