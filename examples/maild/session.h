@@ -9,7 +9,7 @@
 #define MAILD_SESSION_H
 
 #include "../common.h"
-#include "loop.h"
+#include "../loop.h"
 
 #include <sys/socket.h>
 

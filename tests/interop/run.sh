@@ -1,6 +1,6 @@
 #!/bin/sh
-# Real senders deliver to examples/stdio-server and examples/maild, examples/send delivers to real receivers, and the
-# three are tested themselves.
+# Real senders deliver to examples/stdio-server and examples/maild, examples/send and
+# examples/load deliver to real receivers, and they are tested themselves.
 #
 #   sh tests/interop/run.sh BUILD-DIRECTORY [WORD...]
 #
@@ -15,9 +15,10 @@ build=$(cd "$1" && pwd)
 STDIO_SERVER=$build/examples/stdio-server
 MAILD=$build/examples/maild
 SEND=$build/examples/send
+LOAD=$build/examples/load
 TLS_SERVER=$build/tests/tls/tls-server
 TLS_CLIENT=$build/tests/tls/tls-client
-for program in "$STDIO_SERVER" "$MAILD" "$SEND" "$TLS_SERVER" "$TLS_CLIENT"; do
+for program in "$STDIO_SERVER" "$MAILD" "$SEND" "$LOAD" "$TLS_SERVER" "$TLS_CLIENT"; do
   [ -x "$program" ] || { echo "$program: not built" >&2; exit 66; }
 done
 shift
@@ -28,5 +29,5 @@ OPENSMTPD=$(sh "$here/opensmtpd.sh" "$build/opensmtpd")
 PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH # smtp-source, smtp-sink
 LC_ALL=C.UTF-8
 PYTHONDONTWRITEBYTECODE=1
-export STDIO_SERVER MAILD SEND TLS_SERVER TLS_CLIENT SHIM EXIM OPENSMTPD PATH LC_ALL PYTHONDONTWRITEBYTECODE
+export STDIO_SERVER MAILD SEND LOAD TLS_SERVER TLS_CLIENT SHIM EXIM OPENSMTPD PATH LC_ALL PYTHONDONTWRITEBYTECODE
 exec python3 "$here/run.py" "$@"
