@@ -196,15 +196,22 @@ int stream_start_server(struct stream *stream, tls_context *context)
   return 0;
 }
 
-/* The server is told the name as well, for it may have more than one; an address is none (RFC 6066 3). */
+/* The server is told the name as well, for it may have more than one; an address is none, and the dot at the end is no
+ * part of it (RFC 6066 3). */
 static int expect(SSL *tls, const char *name)
 {
-  X509_VERIFY_PARAM *param = SSL_get0_param(tls);
-  if (X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1)
+  char host[256];
+  size_t length = strlen(name);
+  if (length == 0 || length >= sizeof host)
+    return 0;
+  memcpy(host, name, length + 1);
+  if (host[length - 1] == '.')
+    host[length - 1] = '\0';
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host) == 1)
     return 1;
   ERR_clear_error();
   SSL_set_hostflags(tls, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  return SSL_set1_host(tls, name) == 1 && SSL_set_tlsext_host_name(tls, name) == 1;
+  return host[0] != '\0' && SSL_set1_host(tls, host) == 1 && SSL_set_tlsext_host_name(tls, host) == 1;
 }
 
 int stream_start_client(struct stream *stream, tls_context *context, const char *name)
@@ -212,7 +219,7 @@ int stream_start_client(struct stream *stream, tls_context *context, const char 
   if (begin(stream, context) != 0)
     return STREAM_FAILED;
   SSL_set_connect_state(stream->tls);
-  if (name[0] != '\0' && expect(stream->tls, name))
+  if (expect(stream->tls, name))
     return 0;
   ERR_clear_error();
   tls_say(name, "no server can have a certificate for such a name");
