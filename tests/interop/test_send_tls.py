@@ -101,10 +101,18 @@ class Talk:
     def say(self, *lines):
         self.connection.sendall(b''.join(line.encode() + b'\r\n' for line in lines))
 
-    def hear(self, start):
+    def line(self, start):
         line = self.lines.readline().decode()
-        assert line.startswith(start) and (start or line == ''), (line, start)
-        return line.rstrip('\r\n')
+        assert line.startswith(start) and line.endswith('\r\n'), (line, start)
+        return line[:-2]
+
+    def hear(self, start):
+        """As it has to come next; '': the end."""
+        if start:
+            return self.line(start)
+        rest = self.lines.read()
+        assert rest == b'', rest
+        return ''
 
     def tls(self, name=None, version=None, authorities=None):
         path = f'{DIRECTORY.name}/{name}' if name else None
@@ -122,7 +130,7 @@ class Talk:
 
     def hello(self, *offers):
         self.hear('EHLO client.example')
-        self.say(*[f'250-{line}' for line in ('server.example', *offers)], '250 8BITMIME')
+        self.say(*[f'250-{line}' for line in ('server.example', *offers)], '250 ENHANCEDSTATUSCODES')
 
     def starttls(self, *behind, answer='220 go ahead', offers=('STARTTLS',)):
         """As far as STARTTLS."""
@@ -360,7 +368,7 @@ class Tls(Test):
         with Played(refuse) as server:
             self.told(self.send(server.port), 0, TAKEN, 'send: [^\n]*STARTTLS was refused, going on in clear[^\n]*\n')
         with Played(refuse_and_leave) as server:
-            self.refused(self.send(server.port, '--starttls', 'require'), 454, '4.7.0 not now')
+            self.refused(self.send(server.port, '--starttls', 'require'), 454, 'not now')
         with Played(offer_none) as server:
             self.refused(self.send(server.port, '--starttls', 'require'), 451,
                          'There is no TLS: the server does not offer STARTTLS')
