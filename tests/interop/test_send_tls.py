@@ -294,6 +294,15 @@ class Tls(Test):
                         with Played(taking) as server:
                             self.told(self.send(server.port, *trust), 0, TAKEN, f'send: [^\n]*: {why}\n')
 
+    def refusing(self, name):
+        def play(talk):
+            with contextlib.suppress(ssl.SSLError, ConnectionError):
+                talk.tls(name)
+                talk.say('220 server.example')
+                talk.hello()
+                raise AssertionError('it was trusted')
+        return play
+
     def test_send_tls_names(self):
         """send, TLS: --tls-name says whom to expect; the server is told (SNI); no certificate is for an empty name"""
         def play(talk):
@@ -304,6 +313,10 @@ class Tls(Test):
         with Played(play) as server:
             self.told(self.send(server.port, '--tls', '--cafile', f'{DIRECTORY.name}/other', '--tls-name',
                                 'other.example.'), 0, TAKEN)
+        for name in 'example', 'x.other.example', 'another.example', 'other':
+            with Played(self.refusing('other')) as server:
+                self.refused(self.send(server.port, '--tls', '--cafile', f'{DIRECTORY.name}/other', '--tls-name', name),
+                             451, 'The certificate is not for sure that of the server: hostname mismatch')
         with Played(go_away) as server:
             self.refused(self.send(server.port, '--tls', '--tls-name', ''), 451, 'TLS failed: : no server can have')
 
