@@ -124,6 +124,7 @@ class Talk:
         if authorities:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(authorities)
+        context.sni_callback = lambda tls, name, context: setattr(self, 'name', name)
         self.lines.close()
         self.connection = context.wrap_socket(self.connection, server_side=True)
         self.lines = self.connection.makefile('rb')
@@ -307,6 +308,7 @@ class Tls(Test):
         """send, TLS: --tls-name says whom to expect; the server is told (SNI); no certificate is for an empty name"""
         def play(talk):
             talk.tls('other')
+            self.assertEqual(talk.name, 'other.example')
             talk.say('220 server.example')
             talk.hello()
             talk.take()
