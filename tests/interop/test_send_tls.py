@@ -446,6 +446,25 @@ class Tls(Test):
             self.told(self.send(server.port, '--tls', *trusted(), '--tls-cert', f'{DIRECTORY.name}/client', '--tls-key',
                                 f'{DIRECTORY.name}/client.key', '--auth-mech', 'external'), 0, TAKEN)
 
+    def test_send_tls_external(self):
+        """send, TLS: tls-server: EXTERNAL by a certificate that it trusts; not by another, not without, not expired"""
+        for name, told in (('client', 'verified'), ('other', 'self-signed certificate'), ('expired', 'certificate has expired'),
+                           (None, None)):
+            for mode in MODES:
+                words = ('--tls-cert', f'{DIRECTORY.name}/{name}', '--tls-key', f'{DIRECTORY.name}/{name}.key')
+                with self.subTest(name=name, mode=mode), TlsServer(mode, f'{DIRECTORY.name}/client') as server:
+                    done = self.send(server.port, *trusted(), *words * bool(name), *['--tls'] * (mode == 'implicit'),
+                                     '--auth-mech', 'EXTERNAL')
+                    if name == 'client':
+                        self.told(done, 0, TAKEN)
+                        self.assertEqual(server.last()[1], 'ESMTPSA')
+                    else:
+                        self.refused(done, 554, 'Cannot log in: the server offers PLAIN LOGIN alone', 77)
+                        self.assertIsNone(server.last())
+                    said = server.said()
+                    self.assertEqual('peer: ' in said, name is not None)
+                    self.assertIn(f'peer: CN={name}, {told}' if name else 'handshake: ', said)
+
     # ---- the command line ----
 
     def test_send_tls_bad_usage(self):
