@@ -14,15 +14,11 @@
  * how long to wait. Here is what each host decides for itself, and that is not much: recipients that the server puts
  * off because it takes no more of them at a time (452; 552 from old servers: RFC 5321 4.5.3.1.10) get a further
  * transaction, and another, as long as each brings somebody the message. */
-#define _GNU_SOURCE
 #include "send.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { READ_SIZE = 65536 };
 

@@ -360,6 +360,25 @@ class Tls(Test):
         with Played(lambda talk: None) as server:
             self.refused(self.send(server.port, '--tls'), 451, 'TLS failed: (closed by the peer|Connection reset)')
 
+    def test_send_tls_refused_early(self):
+        """send, TLS: content is refused before its end by a server that reads no more: that is told, nothing hangs"""
+        over = threading.Event()
+
+        def play(talk):
+            talk.starttls()
+            talk.tls()
+            talk.hello()
+            for command in 'MAIL FROM:', 'RCPT TO:', 'DATA':
+                talk.hear(command)
+                talk.say('354 go ahead' if command == 'DATA' else '250 ok')
+            talk.lines.read(1)
+            talk.say('552 5.3.4 too big')
+            assert over.wait(PATIENCE)
+        with Played(play) as server:
+            done = self.send(server.port, *trusted(), content=b'x' * 2 ** 24 + b'\r\n')
+            over.set()
+        self.refused(done, 552, 'too big', 1)
+
     def test_send_tls_silent(self):
         """send, TLS: a server that is silent in the handshake"""
         with Played(lambda talk: talk.end() if talk.lines.read() is None else None) as server:
