@@ -5,9 +5,10 @@
 #   sh tests/interop/run.sh BUILD-DIRECTORY [WORD...]
 #
 # BUILD-DIRECTORY is where meson and ninja have built. WORDs choose tests by their function's name. Needs what
-# tests/run.sh installs: swaks, curl, msmtp, openssl with its headers, postfix with Cyrus SASL (nothing of it is started but by the tests, with a configuration of
-# their own), python3, python3-aiosmtpd, valgrind, strace and faketime; Exim and OpenSMTPD are fetched. As root, for the
-# descriptors, for Postfix and for OpenSMTPD's root directory.
+# tests/run.sh installs: swaks, curl, msmtp, openssl with its headers, postfix with Cyrus SASL and its saslpasswd2
+# (nothing of it is started but by the tests, with a configuration of their own), python3, python3-aiosmtpd, valgrind,
+# strace and faketime; Exim and OpenSMTPD are fetched. As root, for the descriptors, for Postfix and for OpenSMTPD's root
+# directory.
 set -eu
 [ $# -ge 1 ] || { echo "usage: run.sh BUILD-DIRECTORY [WORD...]" >&2; exit 64; }
 here=$(cd "$(dirname "$0")" && pwd)
