@@ -35,6 +35,7 @@ static const char usage[] =
     "  --priority NUMBER   -9 to 9\n"
     "  --submitter ADDRESS who is responsible for it\n"
     "  --require-tls       only TLS, and servers that are verified, all the way (RFC 8689)\n"
+    "  --xclient LIST      tell a server that trusts this host whom it stands for: NAME=x ADDR=192.0.2.1 (Postfix)\n"
     "  --trace             show the dialogue on standard error\n"
     "  --help, --version   show this, or the version\n"
     "\n"
@@ -95,6 +96,7 @@ enum {
   AUTH_PASS_FILE,
   AUTH_MECH,
   ALLOW_PLAINTEXT_AUTH,
+  XCLIENT,
   TRACE,
   HELP,
   VERSION
@@ -131,6 +133,7 @@ static const struct option options[] = {
     {"auth-pass-file", required_argument, NULL, AUTH_PASS_FILE},
     {"auth-mech", required_argument, NULL, AUTH_MECH},
     {"allow-plaintext-auth", no_argument, NULL, ALLOW_PLAINTEXT_AUTH},
+    {"xclient", required_argument, NULL, XCLIENT},
     {"trace", no_argument, NULL, TRACE},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
@@ -277,6 +280,18 @@ static void check_parameters(const ehlo_mail_parameters *parameters)
     bad_usage("options", "what they ask for may not stand together, or is too long");
 }
 
+/* As for addresses: here nothing has been sent yet. */
+static void check_attributes(const char *option, const char *list)
+{
+  ehlo_span rest = ehlo_span_of(list);
+  ehlo_attribute attribute;
+  int result;
+  while ((result = ehlo_attribute_next(&rest, &attribute)) == 1)
+    continue;
+  if (result < 0 || list[0] == '\0')
+    bad_usage(option, "NAME=value is needed, in xtext, a space between one and the next");
+}
+
 int read_options(struct envelope *envelope, int argc, char **argv)
 {
   int option, orcpt = 0, at_once = 0, when = -1;
@@ -322,6 +337,10 @@ int read_options(struct envelope *envelope, int argc, char **argv)
     case AUTH_PASS_FILE: settings.auth.pass_file = optarg; break;
     case AUTH_MECH: settings.auth.mechanism = auth_mechanism(optarg); break;
     case ALLOW_PLAINTEXT_AUTH: settings.auth.in_clear = 1; break;
+    case XCLIENT:
+      check_attributes("--xclient", optarg);
+      settings.xclient = optarg;
+      break;
     case TRACE: settings.trace = 1; break;
     case HELP: fputs(usage, stdout); exit(output_lost() ? EX_IOERR : EX_OK);
     case VERSION: printf("send (libehlo %s)\n", ehlo_version()); exit(output_lost() ? EX_IOERR : EX_OK);

@@ -57,9 +57,10 @@ struct settings {
   const char *server;
   struct secure_settings secure;
   struct auth_settings auth;
-  uint32_t timeout; /* seconds, at most MOST_SECONDS */
-  int trace;        /* show the dialogue */
-  int progress;     /* show how far a large message has got */
+  uint32_t timeout;    /* seconds, at most MOST_SECONDS */
+  const char *xclient; /* whom this host stands for, or NULL */
+  int trace;           /* show the dialogue */
+  int progress;        /* show how far a large message has got */
 };
 extern struct settings settings;
 
@@ -154,6 +155,7 @@ enum next {
   NEXT_REPLY, /* none until the server has said more */
   NEXT_HELLO,
   NEXT_STARTTLS,
+  NEXT_XCLIENT,
   NEXT_AUTH,
   NEXT_MAIL,
   NEXT_RCPT,

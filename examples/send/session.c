@@ -86,6 +86,10 @@ static void on_reply(struct session *session, const ehlo_client_event *event)
       session->next = NEXT_NONE;
     }
     break;
+  case EHLO_VERB_XCLIENT: /* which is the greeting to another */
+    over = refused;
+    session->next = refused ? NEXT_NONE : NEXT_HELLO;
+    break;
   case EHLO_VERB_AUTH:
     auth_reply(session);
     session->next = NEXT_NONE;
@@ -220,11 +224,20 @@ static int issue_data(struct session *session)
   return then(session, error, NEXT_REPLY);
 }
 
+static int issue_xclient(struct session *session)
+{
+  int error = ehlo_client_xclient(session->client, ehlo_span_of(settings.xclient), 0);
+  if (outcome_refuse(&session->over, error, "--xclient"))
+    return then(session, EHLO_OK, NEXT_NONE);
+  return then(session, error, NEXT_REPLY);
+}
+
 static int issue(struct session *session)
 {
   switch (session->next) {
   case NEXT_HELLO: return then(session, ehlo_client_hello(session->client, 0), NEXT_REPLY);
   case NEXT_STARTTLS: return then(session, ehlo_client_starttls(session->client, 0), NEXT_REPLY);
+  case NEXT_XCLIENT: return issue_xclient(session);
   case NEXT_AUTH: return then(session, EHLO_OK, auth_begin(session) == EHLO_OK ? NEXT_REPLY : NEXT_NONE);
   case NEXT_MAIL: return issue_mail(session);
   case NEXT_RCPT: return issue_rcpt(session);
@@ -428,6 +441,8 @@ static void greet(struct session *session, int fd)
   converse(session, NEXT_HELLO);
   if (session->over.code == 0 && secure_is_due(session))
     converse(session, NEXT_STARTTLS);
+  if (session->over.code == 0 && settings.xclient != NULL)
+    converse(session, NEXT_XCLIENT);
   if (session->over.code == 0 && settings.auth.wanted)
     converse(session, NEXT_AUTH);
 }
