@@ -770,7 +770,7 @@ static const struct command *check_answer(struct play *play, const ehlo_client_e
 static void content_begins(struct play *play, struct transaction *transaction, uint64_t tag)
 {
   REQUIRE(play->line_size == 0 && play->left_count == play->command_count);
-  play->in_content = 1;
+  play->in_content = play->line_in_content = 1;
   play->content_state = 2;
   play->content_size = play->arrived_size = 0;
   play->content_ended = transaction->mail >= 300 || transaction->good_rcpts == 0;
