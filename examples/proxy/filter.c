@@ -85,11 +85,12 @@ static void take_output(struct session *session)
   ssize_t size;
   while ((size = read(session->filter_output.fd, octets, sizeof octets)) > 0) {
     for (ssize_t i = 0; i < size; i++) {
-      /* A line is kept until the next one begins. */
-      if (session->line_length > 0 && session->line[session->line_length - 1] == '\n')
-        session->line_length = 0;
-      if (octets[i] == '\n' && session->line_length == 0)
+      /* A line is kept until the next one begins; an empty one is none. */
+      int is_whole = session->line_length == 0 || session->line[session->line_length - 1] == '\n';
+      if (octets[i] == '\n' && is_whole)
         continue;
+      if (is_whole)
+        session->line_length = 0;
       if (session->line_length < FILTER_LINE - 1 || octets[i] == '\n')
         session->line[session->line_length++] = octets[i];
     }

@@ -29,6 +29,7 @@ static const char usage[] =
     "  --next-tls WHEN                 off, try (STARTTLS where it is offered, any certificate), require (STARTTLS, a\n"
     "                                  certificate that is trusted), implicit (TLS from the beginning) (off)\n"
     "  --next-cafile FILE              whom to trust, in PEM (whom the system trusts)\n"
+    "  --next-timeout SECONDS          that the server may be silent at most (as RFC 5321 recommends)\n"
     "  --hostname NAME                 this host's name or address literal\n"
     "  --lmtp                          speak LMTP, on both sides\n"
     "  --bdat                          give the server content by BDAT where it offers CHUNKING\n"
@@ -54,6 +55,7 @@ enum {
   NEXT,
   NEXT_TLS,
   NEXT_CAFILE,
+  NEXT_TIMEOUT,
   HOSTNAME,
   LMTP,
   BDAT,
@@ -78,6 +80,7 @@ static const struct option options[] = {
     {"next", required_argument, NULL, NEXT},
     {"next-tls", required_argument, NULL, NEXT_TLS},
     {"next-cafile", required_argument, NULL, NEXT_CAFILE},
+    {"next-timeout", required_argument, NULL, NEXT_TIMEOUT},
     {"hostname", required_argument, NULL, HOSTNAME},
     {"lmtp", no_argument, NULL, LMTP},
     {"bdat", no_argument, NULL, BDAT},
@@ -119,6 +122,15 @@ static enum next_tls read_next_tls(const char *word)
   return NEXT_TLS_OFF;
 }
 
+static void set_next_timeout(uint32_t most)
+{
+  ehlo_client_config *client = &settings.client;
+  uint32_t *all[] = {&client->greeting_timeout, &client->command_timeout, &client->data_timeout,
+                     &client->content_timeout, &client->verdict_timeout};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    *all[i] = *all[i] < most ? *all[i] : most;
+}
+
 static void take(struct command_line *line, int option)
 {
   ehlo_server_config *server = &settings.server;
@@ -130,6 +142,7 @@ static void take(struct command_line *line, int option)
   case NEXT: line->next = optarg; break;
   case NEXT_TLS: settings.next_tls = read_next_tls(optarg); break;
   case NEXT_CAFILE: line->behind.authorities = optarg; break;
+  case NEXT_TIMEOUT: set_next_timeout((uint32_t)option_number("--next-timeout", optarg, 1, 86400)); break;
   case HOSTNAME: server->hostname = settings.client.hostname = option_domain("--hostname", optarg); break;
   case LMTP: server->protocol = settings.client.protocol = EHLO_PROTOCOL_LMTP; break;
   case BDAT: settings.client.chunking = EHLO_CHUNKING_ALWAYS; break;
@@ -211,9 +224,9 @@ void read_options(int argc, char **argv)
   if (optind < argc)
     bad_usage(argv[optind], "only options are understood; see --help");
   check(&line);
+  make_contexts(&line);
   set_limits();
   addresses_find(&settings.next, "--next", line.next, 0);
-  make_contexts(&line);
   for (size_t i = 0; i < line.listen_count; i++)
     listener_open(line.listen[i].implicit ? "--tls-listen" : "--listen", line.listen[i].where, line.listen[i].implicit);
   free(line.listen);
