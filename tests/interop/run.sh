@@ -17,9 +17,10 @@ STDIO_SERVER=$build/examples/stdio-server
 MAILD=$build/examples/maild
 SEND=$build/examples/send
 LOAD=$build/examples/load
+PROXY=$build/examples/proxy
 TLS_SERVER=$build/tests/tls/tls-server
 TLS_CLIENT=$build/tests/tls/tls-client
-for program in "$STDIO_SERVER" "$MAILD" "$SEND" "$LOAD" "$TLS_SERVER" "$TLS_CLIENT"; do
+for program in "$STDIO_SERVER" "$MAILD" "$SEND" "$LOAD" "$PROXY" "$TLS_SERVER" "$TLS_CLIENT"; do
   [ -x "$program" ] || { echo "$program: not built" >&2; exit 66; }
 done
 shift
@@ -30,5 +31,5 @@ OPENSMTPD=$(sh "$here/opensmtpd.sh" "$build/opensmtpd")
 PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH # smtp-source, smtp-sink
 LC_ALL=C.UTF-8
 PYTHONDONTWRITEBYTECODE=1
-export STDIO_SERVER MAILD SEND LOAD TLS_SERVER TLS_CLIENT SHIM EXIM OPENSMTPD PATH LC_ALL PYTHONDONTWRITEBYTECODE
+export STDIO_SERVER MAILD SEND LOAD PROXY TLS_SERVER TLS_CLIENT SHIM EXIM OPENSMTPD PATH LC_ALL PYTHONDONTWRITEBYTECODE
 exec python3 "$here/run.py" "$@"
