@@ -7,6 +7,8 @@ never among them: it is told in replies and events, and as `ProtocolViolation` w
 
 from __future__ import annotations
 
+from typing import Any
+
 from ._binding import fixed, lib
 
 
@@ -172,6 +174,27 @@ class ProtocolViolation(Error):
         super().__init__(fixed(lib.ehlo_violation_name(kind)))
         self.kind = kind
         self.octets = octets
+
+
+class Reject(Error):
+    """To be raised in a handler of a Server: refuses what the event asks, as `event.reject` does."""
+
+    def __init__(self, code: int = 550, enhanced: Any = None, text: str = "") -> None:
+        super().__init__(code, enhanced, text)
+        self.code = code
+        self.enhanced = enhanced
+        self.text = text
+
+    def __str__(self) -> str:
+        return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+
+    def refuse(self, event: Any) -> bool:
+        """Refuses it. False if it does not ask, was answered already, or cannot be refused so."""
+        try:
+            event.reject(self.code, self.enhanced, self.text)
+        except (AttributeError, HostError):
+            return False
+        return True
 
 
 _BY_CODE: dict[int, type[HostError]] = {}

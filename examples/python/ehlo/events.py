@@ -12,7 +12,7 @@ from ._binding import Spans, ffi, lib, octets_of, text_of
 from ._questions import Event, Question
 from ._session import Core
 from .enums import ENDS, MECHANISMS, VERBS, VIOLATIONS, End, Mechanism, Verb, Violation
-from .errors import ExpiredError, StateError
+from .errors import ExpiredError, StateError, TicketError
 from .values import (
     Credentials,
     Domain,
@@ -32,6 +32,7 @@ class ConnectEvent(Question):
     """The connection is there: how to greet? Silence: 220. 421, 4yz and 5yz refuse mail service."""
 
     __slots__ = ()
+    FAILURE = 421
 
 
 class CommandEvent(Event):
@@ -186,6 +187,8 @@ class BodyEvent(Question):
     def resume(self) -> None:
         """Lets content flow again that `defer` stopped; then call `Server.advance`."""
         self._core.do(lib.ehlo_server_resume, self.ticket)
+        if self._core.waker is not None:
+            self._core.waker()
 
     def defer(self, tag: int | None = None) -> None:
         if self._iterated:
@@ -200,6 +203,19 @@ class BodyEvent(Question):
     def _keep(self) -> None:
         self._data = bytes(self)
         self._iterated = True
+
+    def _hold(self) -> None:
+        self._data = bytes(self)
+        super().defer()
+        self._iterated = True
+        self._later = []
+
+    def _release(self) -> None:
+        super()._release()
+        try:
+            self.resume()
+        except (StateError, TicketError):  # the message was refused, or content flows already
+            pass
 
     def _silence(self) -> None:
         pass
@@ -349,17 +365,22 @@ class StartTlsEvent(Question):
 
     __slots__ = ()
     SILENCE = 454
+    FAILURE = 454
 
 
 class _Exchange(Question):
     __slots__ = ()
     SILENCE = 454
+    FAILURE = 454
 
     def challenge(self, octets: bytes) -> None:
         """Asks the client for more: 334. Its next response comes as StepEvent."""
+        if self._later is not None:
+            self._note(True, lambda: self.challenge(octets))
+            return
         spans = Spans()
         self._core.do(lib.ehlo_server_challenge, self.ticket, spans.new(octets))
-        self._settled = True
+        self._answered(334)
 
 
 class AuthEvent(_Exchange):
