@@ -127,6 +127,7 @@ class ClientConfig:
     _made: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "avoid", tuple(self.avoid))
         struct = ffi.new("ehlo_client_config *")
         check(lib.ehlo_client_config_init(struct, ffi.sizeof("ehlo_client_config")))
         for extension in self.avoid:

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._binding import ffi, lib
+from .._binding import lib
 from .._server import Server as Session
 from .._session import ReceiveBuffer
 from ..config import ServerConfig
 from ..enums import ServerEventType
 from ..errors import HostError
 from ..events import ConnectEvent
+from ._clock import Clock
 from ._handling import Calls
 
 if TYPE_CHECKING:
@@ -81,10 +82,8 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = False
         self._gone = False
         self._started = False
-        self._epoch = ffi.new("uint64_t *")
-        self._known_epoch = -1
-        self._since = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._clock: Clock
+        self._linger: asyncio.TimerHandle | None = None
         self._handshake: asyncio.Task[None] | None = None
         self._early: bytearray | None = None
 
@@ -107,6 +106,7 @@ class Connection(asyncio.BufferedProtocol):
             session._methods[_CONNECT] = _refuse
             session._user.wanted |= 1 << _CONNECT
         session._core.waker = self._wake
+        self._clock = Clock(self._loop, session, lib.ehlo_server_timeout, self._timed_out)
         if transport.get_extra_info("ssl_object") is not None:
             session.tls_done(_verified(transport))
         self._started = True
@@ -151,11 +151,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._gone = self._closing = True
         self._server.left(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._linger is not None:
+            self._linger.cancel()
         if not self._started:
             return
+        self._clock.stop()
         session = self._session
         session._core.waker = None
         try:
@@ -229,18 +229,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
         if self._paused is bool(want & _READ):
             self._read(bool(want & _READ))
-        seconds = core.get(lib.ehlo_server_timeout, self._epoch)
-        epoch = self._epoch[0]
-        if epoch != self._known_epoch:
-            self._known_epoch = epoch
-            self._since = self._loop.time()
-        if seconds:
-            deadline = self._since + seconds
-            if self._timer is None:
-                self._timer = self._loop.call_at(deadline, self._tick)
-            elif self._timer.when() > deadline:
-                self._timer.cancel()
-                self._timer = self._loop.call_at(deadline, self._tick)
+        self._clock.check()
 
     def _advance(self, output: bytes) -> bytes:
         """All that can go on without reading, for one write; for several, if it is much."""
@@ -281,24 +270,10 @@ class Connection(asyncio.BufferedProtocol):
             self._paused = True
             self._transport.pause_reading()
 
-    def _tick(self) -> None:
-        """The clock of the session is read anew: what has happened since has moved its end."""
-        self._timer = None
-        if self._closing:
-            return
-        session = self._session
-        seconds = session._core.get(lib.ehlo_server_timeout, self._epoch)
-        if not seconds:
-            return
-        if self._epoch[0] != self._known_epoch:
-            self._known_epoch = self._epoch[0]
-            self._since = self._loop.time()
-        deadline = self._since + seconds
-        if self._loop.time() < deadline:
-            self._timer = self._loop.call_at(deadline, self._tick)
-            return
-        self._blocked = False  # the last reply is left to the transport
-        self._do(session.timed_out)
+    def _timed_out(self) -> None:
+        if not self._closing:
+            self._blocked = False  # the last reply is left to the transport
+            self._do(self._session.timed_out)
 
     async def _tls(self) -> None:
         context = self._server.starttls
@@ -331,9 +306,8 @@ class Connection(asyncio.BufferedProtocol):
     def _close(self) -> None:
         self._closing = True
         self._transport.close()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(self._server.linger, self._transport.abort)
+        self._clock.stop()
+        self._linger = self._loop.call_later(self._server.linger, self._transport.abort)
 
     def abort(self) -> None:
         """Ends the connection at once."""
