@@ -387,6 +387,24 @@ class Session(Generic[Event]):
             if outer:
                 core.leave()
 
+    def _turn(self) -> tuple[bytes, int, int]:
+        """`take_output`, `want` and the seconds of `timeout`, whose epoch is left in `_epoch`: what a host asks for
+        after each read."""
+        core = self._core
+        outer = core.enter()
+        try:
+            pointer = core.pointer
+            data = self._output(pointer, self._count)
+            size = self._count[0]
+            octets = b""
+            if size:
+                octets = ffi.buffer(data, size)[:]
+                self._sent(pointer, size)
+            return octets, self._want(pointer), self._timeout(pointer, self._epoch)
+        finally:
+            if outer:
+                core.leave()
+
     @property
     def want(self) -> Want:
         """What the session is waiting for."""

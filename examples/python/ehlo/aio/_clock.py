@@ -6,32 +6,32 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from .._binding import ffi
+from .._session import Session
 
 
 class Clock:
     """Calls `on_timeout` once the session's timeout has passed without a change of its epoch."""
 
-    __slots__ = ("_loop", "_get", "_pointer", "_on_timeout", "_epoch", "_known", "_since", "_timer")
+    __slots__ = ("_loop", "_timeout", "_on_timeout", "_epoch", "_since", "_timer")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, session: Any, function: Any, on_timeout: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, session: Session[Any], on_timeout: Callable[[], None]
     ) -> None:
         self._loop = loop
-        self._get = session._core.get
-        self._pointer = function
+        self._timeout = session.timeout
         self._on_timeout = on_timeout
-        self._epoch = ffi.new("uint64_t *")
-        self._known = -1
+        self._epoch = -1
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def check(self) -> None:
         """Something has happened."""
-        seconds = self._get(self._pointer, self._epoch)
-        epoch = self._epoch[0]
-        if epoch != self._known:
-            self._known = epoch
+        self.set(*self._timeout())
+
+    def set(self, seconds: int, epoch: int) -> None:
+        """The same, by who has asked the session."""
+        if epoch != self._epoch:
+            self._epoch = epoch
             self._since = self._loop.time()
         if seconds:
             timer = self._timer
@@ -43,13 +43,11 @@ class Clock:
 
     def _tick(self) -> None:
         self._timer = None
-        seconds = self._get(self._pointer, self._epoch)
-        if not seconds:
-            return
-        if self._epoch[0] == self._known and self._loop.time() >= self._since + seconds:
+        seconds, epoch = self._timeout()
+        if seconds and epoch == self._epoch and self._loop.time() >= self._since + seconds:
             self._on_timeout()
         else:
-            self.check()
+            self.set(seconds, epoch)
 
     def stop(self) -> None:
         if self._timer is not None:

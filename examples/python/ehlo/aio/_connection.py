@@ -106,7 +106,7 @@ class Connection(asyncio.BufferedProtocol):
             session._methods[_CONNECT] = _refuse
             session._user.wanted |= 1 << _CONNECT
         session._core.waker = self._wake
-        self._clock = Clock(self._loop, session, lib.ehlo_server_timeout, self._timed_out)
+        self._clock = Clock(self._loop, session, self._timed_out)
         if transport.get_extra_info("ssl_object") is not None:
             session.tls_done(_verified(transport))
         self._started = True
@@ -200,14 +200,15 @@ class Connection(asyncio.BufferedProtocol):
             if self._blocked and not self._closing:
                 self._read(False)
             return
-        session, core = self._session, self._session._core
-        output = session.take_output()
+        session = self._session
+        output, want, seconds = session._turn()
         if self._calls.unsaid:
             self._calls.say_more()
-        want: int = core.get(lib.ehlo_server_want)
+            want |= _WRITE
         if want & (_FEED | _WRITE):
             output = self._advance(output)
-            want = core.get(lib.ehlo_server_want)
+            more, want, seconds = session._turn()
+            output += more
         if output and not self._closing:
             self._transport.write(output)
         if want != _READ or self._server.stopping:
@@ -229,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
         if self._paused is bool(want & _READ):
             self._read(bool(want & _READ))
-        self._clock.check()
+        self._clock.set(seconds, session._epoch[0])
 
     def _advance(self, output: bytes) -> bytes:
         """All that can go on without reading, for one write; for several, if it is much."""
@@ -285,11 +286,13 @@ class Connection(asyncio.BufferedProtocol):
             transport = await self._loop.start_tls(
                 self._transport, self, context, server_side=True, ssl_handshake_timeout=self._server.handshake_timeout
             )
-        except (OSError, EOFError, ssl.SSLError) as error:
-            log.info("no TLS with %s: %s", self._session.peer, error)
+        except BaseException as error:
             self._transport.abort()
-            self.connection_lost(error)
-            return
+            self.connection_lost(error)  # in a handshake nobody else says so
+            if isinstance(error, OSError):  # ssl.SSLError is one
+                log.info("no TLS with %s: %s", self._session.peer, error)
+                return
+            raise
         finally:
             early, self._early = self._early, None
             self._handshake = None

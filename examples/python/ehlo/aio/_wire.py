@@ -53,7 +53,7 @@ class Wire(asyncio.BufferedProtocol):
         self._buffer = _shared.buffer
         self.client = client = Client(config)
         client.handler = _Handler(self)
-        self._clock = Clock(loop, client, lib.ehlo_client_timeout, self._timed_out)
+        self._clock = Clock(loop, client, self._timed_out)
         self.transport: asyncio.Transport
         self.lost: asyncio.Future[None] = loop.create_future()
         self._waiter: asyncio.Future[None] | None = None
