@@ -39,7 +39,8 @@ class Inbox:
 
 def serve(handler: object, **options: Any) -> Any:
     options.setdefault("config", "mx.example.org")
-    return ehlo.aio.serve(handler, port=options.pop("port", 0), **options)
+    options.setdefault("port", 0)
+    return ehlo.aio.serve(handler, **options)
 
 
 class Peer:

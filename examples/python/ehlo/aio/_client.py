@@ -173,7 +173,7 @@ class Connection:
         verdict = replies.get(Verb.MESSAGE) or (wire.last if wire.results else None)
         if reason in (End.ACCEPTED, End.MIXED) and verdict is not None:
             return Result(verdict, verdicts)
-        if reason in (End.LOST, End.TIMED_OUT, End.FAILED):
+        if reason in (End.LOST, End.TIMED_OUT, End.FAILED) or wire.end.code == 421:
             return wire.failure()
         if (refusal := replies.get(Verb.MAIL)) is not None and refusal.code // 100 != 2:
             return SenderRefused(f"the sender {message.sender!r} is refused", refusal)

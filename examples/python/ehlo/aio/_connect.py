@@ -75,6 +75,8 @@ def connect(
             if wire is not None:
                 wire.abort()
             raise ConnectError(f"{path or host}: no session within {timeout} seconds") from error
+        except ConnectionLost as error:
+            raise ConnectError("the connection is lost", error.reply) from error.__cause__
         except (ConnectError, TLSError, AuthenticationError):
             if connection is not None:
                 await connection.quit()
@@ -134,6 +136,8 @@ async def _greet(
         if starttls == "require":
             raise TLSError("STARTTLS is refused", reply)
         return
+    if wire.over:
+        raise TLSError("the server said more behind STARTTLS") from wire.failure().__cause__
     try:
         await wire.tls(context or _default_context(), name, timeout)
     except OSError as error:

@@ -125,7 +125,10 @@ def _generated(message: Message, smtputf8: bool, eight_bit: bool, international:
     else:
         policy = message.policy.clone(**options)
     out = io.BytesIO()
-    BytesGenerator(out, mangle_from_=False, policy=policy).flatten(message, linesep="\r\n")
+    try:
+        BytesGenerator(out, mangle_from_=False, policy=policy).flatten(message, linesep="\r\n")
+    except (UnicodeError, LookupError) as error:
+        raise UnsupportedError(f"the message cannot be written: {error}") from error
     return _lines(out.getvalue()), named
 
 
@@ -146,8 +149,12 @@ def _in_seven_bits(octets: bytes) -> bytes:
     """The same message in an encoding of its parts."""
     parsed = email.message_from_bytes(octets, policy=email.policy.SMTP)
     out = io.BytesIO()
-    BytesGenerator(out, mangle_from_=False, policy=email.policy.SMTP.clone(cte_type="7bit")).flatten(parsed)
+    try:
+        BytesGenerator(out, mangle_from_=False, policy=email.policy.SMTP.clone(cte_type="7bit")).flatten(parsed)
+    except (UnicodeError, LookupError):  # of a part nobody says what it is
+        out.seek(0)
+        out.truncate()
     result = _lines(out.getvalue())
-    if not result.isascii():
+    if not result or not result.isascii():
         raise UnsupportedError("the message has octets above 127, and the server does not offer 8BITMIME")
     return result
