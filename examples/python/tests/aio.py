@@ -37,6 +37,10 @@ class Inbox:
         self.envelopes.append(envelope)
 
 
+def run(main: Any) -> None:
+    asyncio.run(asyncio.wait_for(main, 60))
+
+
 def serve(handler: object, **options: Any) -> Any:
     options.setdefault("config", "mx.example.org")
     options.setdefault("port", 0)

@@ -101,9 +101,8 @@ def test_swaks() -> None:
         config = ehlo.ServerConfig(hostname="mx.example.org", preset=ehlo.Preset.LMTP)
         async with serve(users, config=config) as server:
             options = ["--protocol", "LMTP", "--server", "127.0.0.1", "--port", str(server.port)]
-            process = await asyncio.create_subprocess_exec(
-                swaks, *options, "--from", "a@example.org", "--to", "b@example.org,c@example.org", stdout=subprocess.PIPE
-            )
+            options += ["--from", "a@example.org", "--to", "b@example.org,c@example.org"]
+            process = await asyncio.create_subprocess_exec(swaks, *options, stdout=subprocess.PIPE)
             output, _ = await process.communicate()
             assert process.returncode == 0, output
         assert users.envelopes[-1].recipients == ["b@example.org", "c@example.org"]
@@ -117,9 +116,8 @@ def test_smtp_source() -> None:
     async def main() -> None:
         inbox = Inbox()
         async with serve(inbox) as server:
-            process = await asyncio.create_subprocess_exec(
-                source, *"-s 20 -m 200 -r 3 -l 5000 -f a@example.org -t b@example.org".split(), f"127.0.0.1:{server.port}"
-            )
+            options = "-s 20 -m 200 -r 3 -l 5000 -f a@example.org -t b@example.org".split()
+            process = await asyncio.create_subprocess_exec(source, *options, f"127.0.0.1:{server.port}")
             assert await process.wait() == 0
         assert len(inbox.envelopes) == 200 and all(len(each.recipients) == 3 for each in inbox.envelopes)
 

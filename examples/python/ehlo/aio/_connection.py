@@ -97,7 +97,7 @@ class Connection(asyncio.BufferedProtocol):
         self._session = session = ServerSession(server.config, transport)
         try:
             plan = server._plan()
-            self._calls = Calls(session, plan, self._loop, server.starttls is not None)
+            self._calls = Calls(session, plan, self._loop, server.starttls is not None, self._pump)
         except Exception as error:
             log.error("no handler", exc_info=error)
             transport.abort()
@@ -199,6 +199,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._closing or self._busy or self._blocked:
             if self._blocked and not self._closing:
                 self._read(False)
+                self._clock.check()
             return
         session = self._session
         output, want, seconds = session._turn()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import logging
-from typing import Any, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from .._binding import lib
 from .._questions import Event, Question
@@ -63,9 +65,13 @@ def is_handler(handler: object) -> bool:
 class Calls:
     """The calls of one session."""
 
-    __slots__ = ("session", "loop", "tasks", "others", "unsaid")
+    __slots__ = ("session", "loop", "tasks", "others", "unsaid", "_pump", "_context")
 
-    def __init__(self, session: Server, plan: Plan, loop: asyncio.AbstractEventLoop, starttls: bool) -> None:
+    def __init__(
+        self, session: Server, plan: Plan, loop: asyncio.AbstractEventLoop, starttls: bool, pump: Callable[[], None]
+    ) -> None:
+        self._pump = pump
+        self._context = contextvars.copy_context()  # what a task sets in its own is not for the next event
         self.session = session
         self.loop = loop
         self.tasks: dict[int, asyncio.Task[Any]] = {}
@@ -92,10 +98,9 @@ class Calls:
             self.others.add(task)
             task.add_done_callback(functools.partial(self._told, number, event))
             return
+        coroutine = method(event)
         event._hold()
-        task = self.loop.create_task(method(event))
-        self.tasks[event.ticket] = task
-        task.add_done_callback(functools.partial(self._answered, number, event))
+        self.tasks[event.ticket] = self.loop.create_task(_Asked(self, number, event, coroutine))
 
     def cancel(self, on_cancel: Method | None, event: CancelEvent) -> None:
         task = self.tasks.pop(event.ticket, None)
@@ -109,18 +114,21 @@ class Calls:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.session._failed(error, event, number)
 
-    def _answered(self, number: int, event: Question, task: asyncio.Task[Any]) -> None:
-        error = asyncio.CancelledError("the task was cancelled") if task.cancelled() else task.exception()
+    def ended(self, number: int, event: Question, error: BaseException | None) -> None:
+        """The coroutine of a question has."""
         if self.tasks.pop(event.ticket, None) is None:  # nobody asks any more
-            if error is not None and not task.cancelled():
+            if isinstance(error, Exception):
                 self.session._failed(error, event, number)
             return
         if error is not None and self.session._failed(error, event, number) == _FAIL:
             event._fail()
         self._say(number, event)
         waker = event._core.waker
-        if waker is not None:
-            waker()
+        if self.tasks:
+            if waker is not None:
+                waker()  # others may end now, too: their answers go out together
+        elif waker is not None:
+            self._context.run(self._pump)
 
     def _say(self, number: int, event: Question) -> None:
         try:
@@ -151,6 +159,43 @@ class Calls:
             task.cancel()
         self.tasks.clear()
         self.unsaid.clear()
+
+
+class _Asked(Coroutine[Any, Any, None]):
+    """A coroutine that a question waits for. However it ends, if it was ever begun or not, its answer is given in the
+    same turn of the loop: a callback of the task would come one later."""
+
+    __slots__ = ("_calls", "_number", "_event", "_coroutine", "__weakref__")
+
+    def __init__(self, calls: Calls, number: int, event: Question, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._calls = calls
+        self._number = number
+        self._event = event
+        self._coroutine = coroutine
+
+    def send(self, value: Any) -> Any:
+        return self._step(self._coroutine.send, value)
+
+    def throw(self, *arguments: Any) -> Any:
+        return self._step(self._coroutine.throw, *arguments)
+
+    def _step(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return step(*arguments)
+        except StopIteration:
+            self._calls.ended(self._number, self._event, None)
+        except Exception as error:
+            self._calls.ended(self._number, self._event, error)
+        except BaseException as error:
+            self._calls.ended(self._number, self._event, error)
+            raise
+        raise StopIteration
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()
 
 
 class Delivery:

@@ -161,11 +161,8 @@ def serve(
     `handshake_timeout`, `linger`: the seconds for a TLS handshake, and for the last reply to be taken.
 
     Raises OSError, ConfigError."""
-    return Opening(
-        functools.partial(
-            _serve, handler, host, port, path, sock, ssl, starttls, config, max_connections, backlog, handshake_timeout, linger
-        )
-    )
+    arguments = (handler, host, port, path, sock, ssl, starttls, config, max_connections, backlog)
+    return Opening(functools.partial(_serve, *arguments, handshake_timeout, linger))
 
 
 async def _serve(
