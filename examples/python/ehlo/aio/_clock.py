@@ -50,6 +50,12 @@ class Clock:
             self.set(seconds, epoch)
 
     def stop(self) -> None:
+        """For good."""
+        self._on_timeout = _nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _nothing() -> None:
+    """In place of a method of what is gone, which would keep it alive."""

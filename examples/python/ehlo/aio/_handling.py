@@ -159,6 +159,7 @@ class Calls:
             task.cancel()
         self.tasks.clear()
         self.unsaid.clear()
+        self._pump = _gone
 
 
 class _Asked(Coroutine[Any, Any, None]):
@@ -286,6 +287,10 @@ class Delivery:
     async def _share(self, event: ResultEvent, verdict: asyncio.Task[None]) -> None:
         await verdict
         event.accept()
+
+
+def _gone() -> None:
+    """In place of a method of the connection's, which would keep it alive."""
 
 
 def _nothing(result: object) -> None:
