@@ -94,7 +94,7 @@ class Connection(asyncio.BufferedProtocol):
         server = self._server
         room = server.joined(self)
         self._transport = transport
-        self._session = session = ServerSession(server.config, transport)
+        self._session = session = server.session_class(server.config, transport)
         try:
             plan = server._plan()
             self._calls = Calls(session, plan, self._loop, server.starttls is not None, self._pump)

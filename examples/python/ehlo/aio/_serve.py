@@ -15,7 +15,7 @@ from typing import Any
 from ..config import ServerConfig
 from ..enums import Extension
 from ..errors import ConfigError
-from ._connection import Connection
+from ._connection import Connection, ServerSession
 from ._handling import Plan, is_handler
 from ._opening import Opening
 
@@ -42,6 +42,7 @@ class Server:
         self.max_connections = max_connections
         self.handshake_timeout = handshake_timeout
         self.linger = linger
+        self.session_class = ServerSession
         self.connections: set[Connection] = set()
         self.stopping = False
         self._plan: Callable[[], Plan]
