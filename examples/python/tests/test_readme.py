@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import ehlo
+import ehlo.testing
 
 README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
 
@@ -56,3 +57,8 @@ def test_a_server_and_a_client(names: dict[str, Any], capsys: pytest.CaptureFixt
         thread.join(10)
     assert "Subject: hello" in capsys.readouterr().out
     assert ehlo.parse_reply("550 5.1.1 No such user").enhanced == (5, 1, 1)
+
+
+def test_the_tests(names: dict[str, Any], smtp_server: ehlo.testing.Server) -> None:
+    names["test_unknown_guest"]()
+    names["test_fixture"](smtp_server)

@@ -198,8 +198,8 @@ def test_delay() -> None:
         assert send(server) == {}
         assert 0.5 <= time.monotonic() - begun < 5
         server.delay = 5
-        with pytest.raises(TimeoutError), smtplib.SMTP(timeout=0.1) as client:
-            client.connect(server.host, server.port)
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
+            smtplib.SMTP(server.host, server.port, timeout=0.1)
     assert len(server.messages) == 1
 
 
@@ -212,7 +212,7 @@ def test_hang_up(where: str) -> None:
         lines = server.dialogue.splitlines()
         assert any(f"hung up, at {where}" in line for line in lines)
         at = next(number for number, line in enumerate(lines) if "hung up" in line)
-        assert not any(" S: " in line for line in lines[at + 1 :]) or where == "BODY"
+        assert lines[at + 1 :] in ([], ["1 -- the transaction ended: LOST"])
         server.hang_up = ()
         assert send(server) == {} and len(server.messages) == 1
 
@@ -351,9 +351,9 @@ def test_size() -> None:
 
 
 def test_config() -> None:
-    config = ehlo.ServerConfig(hostname="mx.example.net", withhold=(ehlo.Extension.EIGHTBITMIME,))
+    config = ehlo.ServerConfig(hostname="mx.example.net", withhold=(ehlo.Extension.PIPELINING,))
     with Server(config=config) as server, smtplib.SMTP(server.host, server.port, timeout=10) as client:
-        assert client.ehlo()[1].startswith(b"mx.example.net") and not client.has_extn("8bitmime")
+        assert client.ehlo()[1].startswith(b"mx.example.net") and not client.has_extn("pipelining")
 
 
 # ---- what was said ----

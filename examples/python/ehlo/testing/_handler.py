@@ -38,7 +38,13 @@ class Session(ServerSession):
     __slots__ = ()
 
     def take_output(self) -> bytes:
-        output = super().take_output()
+        return self._told(super().take_output())
+
+    def _turn(self) -> tuple[bytes, int, int]:
+        output, want, seconds = super()._turn()
+        return self._told(output), want, seconds
+
+    def _told(self, output: bytes) -> bytes:
         if output and _SENT in self.state:
             self.state[_SENT](output)
         return output
@@ -56,6 +62,7 @@ class Handler:
         self._content = bytearray()
         self._shown: Entry | None = None  # the line that tells how much content there is
         self._begun = b""  # of a line that is sent
+        self._gone = False  # hung up
         self._secret = False  # AUTH was tried: what is no command may be a password
 
     # ---- what is told ----
@@ -168,6 +175,8 @@ class Handler:
         """What is still in the buffer of the session leads to nothing: the loop drops the connection first."""
         if name not in self._server._hang_up:
             return False
-        self._note("--", f"hung up, at {name}")
-        event.session.transport.abort()
+        if not self._gone:
+            self._gone = True
+            self._note("--", f"hung up, at {name}")
+            event.session.transport.abort()
         return True
