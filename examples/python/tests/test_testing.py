@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import smtplib
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 import ehlo
+import ehlo.aio
 import ehlo.testing
 from ehlo.testing import Server
 
@@ -354,6 +356,30 @@ def test_config() -> None:
     config = ehlo.ServerConfig(hostname="mx.example.net", withhold=(ehlo.Extension.PIPELINING,))
     with Server(config=config) as server, smtplib.SMTP(server.host, server.port, timeout=10) as client:
         assert client.ehlo()[1].startswith(b"mx.example.net") and not client.has_extn("pipelining")
+
+
+def test_with_the_client_of_the_package() -> None:
+    async def main() -> None:
+        async with ehlo.aio.connect(
+            "localhost", server.port, context=server.client_context(), user="me", password="sesame", starttls="require"
+        ) as connection:
+            result = await connection.send(message())
+            assert result.accepted == [ALICE] and result.refused[BOB].code == 550
+
+    refuse: Any = {BOB: (550, "5.1.1", "No such user")}
+    with Server(tls="starttls", users={"me": "sesame"}, require_auth=True, refuse=refuse) as server:
+        asyncio.run(main())
+        (got,) = server.messages
+    assert got.tls and got.user == "me" and got.message()["To"] == f"{ALICE}, {BOB}"
+    assert "(octets" not in server.dialogue and "sesame" not in server.dialogue
+
+
+def test_a_large_message() -> None:
+    content = b"".join(b"%070d\r\n" % number for number in range(10000))
+    with Server() as server, smtplib.SMTP(server.host, server.port, timeout=10) as client:
+        client.sendmail("me@example.com", [ALICE], content)
+        assert server.messages[0].content == content
+        assert f"C: ({len(content)} octets of content)" in server.dialogue
 
 
 # ---- what was said ----
