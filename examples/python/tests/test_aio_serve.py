@@ -48,6 +48,24 @@ def test_a_message() -> None:
     run(main())
 
 
+def test_a_large_message_is_whole() -> None:
+    async def main() -> None:
+        inbox = Inbox()
+        content = b"".join(b"%070d\r\n" % number for number in range(5000))
+        async with serve(inbox) as server:
+            peer = await Peer.connect(server)
+            await peer.say(MESSAGE, 4)
+            for start in range(0, len(content), 7001):
+                peer.writer.write(content[start : start + 7001])
+                await peer.writer.drain()
+                await asyncio.sleep(0)
+            assert await peer.say(b".\r\n") == [250]
+            assert [envelope.content for envelope in inbox.envelopes] == [content]
+            await peer.close()
+
+    run(main())
+
+
 def test_verdicts_run_in_parallel() -> None:
     class Slow:
         now = most = 0
