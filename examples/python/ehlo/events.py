@@ -6,7 +6,8 @@ and texts are str, in which octets that are no UTF-8 survive as surrogate escape
 
 from __future__ import annotations
 
-from typing import Any, Callable
+import io
+from typing import Any, BinaryIO, Callable
 
 from ._binding import Spans, ffi, lib, octets_of, text_of
 from ._questions import Event, Question
@@ -127,7 +128,7 @@ class BodyEvent(Question):
     """A piece of content, without its dots. By BDAT it comes without DATA before it.
 
     In a handler the content is where it arrived: `pieces` are released when the handler returns, and what is asked of
-    the event later raises ExpiredError; bytes(event) and `add_to` copy. In the iterator it has been copied.
+    the event later raises ExpiredError; bytes(event), `add_to` and `write_to` copy. In the iterator it has been copied.
 
     `reject` refuses the message: no more of it comes, and the answer is given where the protocol wants it. `defer`, in
     a handler only, stops the content until `resume`. Silence: go on."""
@@ -175,6 +176,15 @@ class BodyEvent(Question):
             return
         for span in body.spans[0 : body.count]:
             content += ffi.buffer(span.ptr, span.len)
+
+    def write_to(self, file: BinaryIO | io.BytesIO) -> None:
+        """Writes the piece to a file, without another copy: one whose `write` takes everything."""
+        if self._data is not None:
+            file.write(self._data)
+            return
+        body = self._live()
+        for span in body.spans[0 : body.count]:
+            file.write(ffi.buffer(span.ptr, span.len))
 
     def __bytes__(self) -> bytes:
         if self._data is not None:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import io
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -26,8 +27,6 @@ _NUMBERS = {name: number for number, name in Server._names.items()}
 _FAIL: int = lib.EHLO_FAIL_TRANSACTION
 # What `deliver` does itself.
 _TAKEN = ("on_body", "on_message", "on_result")
-# The octets from which on a part of a message is left as it is.
-_PART = 32768
 
 
 class Plan:
@@ -204,7 +203,7 @@ class _Asked(Coroutine[Any, Any, None]):
 class Delivery:
     """Collects a message and its envelope for `deliver`."""
 
-    __slots__ = ("calls", "deliver", "later", "_on_rcpt", "_on_mail", "_on_end", "mail", "rcpts", "parts", "_verdict")
+    __slots__ = ("calls", "deliver", "later", "_on_rcpt", "_on_mail", "_on_end", "mail", "rcpts", "content", "_verdict")
 
     def __init__(self, calls: Calls, deliver: Method, later: bool, methods: dict[int, Method]) -> None:
         self.calls = calls
@@ -215,8 +214,7 @@ class Delivery:
         self._on_end = methods.get(_NUMBERS["on_end"])
         self.mail: MailEvent | None = None
         self.rcpts: list[RcptEvent] = []
-        # One that grows with the message would be copied again and again; one for each piece lets the peer choose how many.
-        self.parts = [bytearray()]
+        self.content = io.BytesIO()  # which gives its octets away without a copy
         # In LMTP all recipients share it: a task, or once known None or what was raised.
         self._verdict: list[Any] = []
         numbers = {name: _NUMBERS[f"on_{name}"] for name in ("mail", "rcpt", "body", "message", "result", "end")}
@@ -239,14 +237,12 @@ class Delivery:
         self.rcpts.append(event)
 
     def _body(self, event: BodyEvent) -> None:
-        event.add_to(self.parts[-1])
-        if len(self.parts[-1]) >= _PART:
-            self.parts.append(bytearray())
+        event.write_to(self.content)
 
     def _end(self, event: EndEvent) -> None:
         self.mail = None
         self.rcpts = []
-        self.parts = [bytearray()]
+        self.content = io.BytesIO()
         self._verdict = []
         if self._on_end is not None:
             self._on_end(event)
@@ -254,7 +250,7 @@ class Delivery:
     def _envelope(self) -> Envelope:
         assert self.mail is not None
         rcpts = [rcpt for rcpt in self.rcpts if rcpt._code // 100 == 2]
-        content, self.parts = b"".join(self.parts), [bytearray()]
+        content, self.content = self.content.getvalue(), io.BytesIO()
         return Envelope(self.calls.session, self.mail, rcpts, content)
 
     def _message(self, event: MessageEvent) -> None:

@@ -44,9 +44,3 @@ class Dialogue:
             entries, lost = list(self._entries), self._total - len(self._entries)
         lines = [f"({lost} lines before)"] if lost else []
         return "".join(line + "\n" for line in [*lines, *(f"{each.number} {each.who} {each.text}" for each in entries)])
-
-
-def without_secret(line: bytes) -> bytes:
-    """A line with AUTH: the mechanism may be shown."""
-    words = line.split()
-    return b" ".join(words[:2] + ([b"(secret)"] if len(words) > 2 else []))

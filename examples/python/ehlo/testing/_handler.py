@@ -23,7 +23,7 @@ from ..events import (
     StartTlsEvent,
     ViolationEvent,
 )
-from ._dialogue import Entry, without_secret
+from ._dialogue import Entry
 from ._rules import look_up
 
 if TYPE_CHECKING:
@@ -68,10 +68,9 @@ class Handler:
     # ---- what is told ----
 
     def on_command(self, event: CommandEvent) -> None:
-        line = event.line
+        line = event.line  # of AUTH only the mechanism
         if event.verb == Verb.AUTH:
             self._secret = True
-            line = without_secret(line)
         elif event.verb == Verb.UNKNOWN and self._secret:
             line = b"(not shown)"
         self._shown = None
