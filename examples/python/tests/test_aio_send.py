@@ -628,3 +628,31 @@ def test_passwords_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         run(main())
     assert "tanstaaf" not in caplog.text
+
+
+@pytest.mark.parametrize("chunking", [ehlo.Chunking.NEVER, ehlo.Chunking.ALWAYS])
+def test_a_small_message_is_two_writes(chunking: ehlo.Chunking) -> None:
+    class Counting:
+        def __init__(self, transport: asyncio.Transport) -> None:
+            self.transport = transport
+            self.writes: list[bytes] = []
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.transport, name)
+
+        def write(self, octets: bytes) -> None:
+            self.writes.append(octets)
+            self.transport.write(octets)
+
+    async def main() -> None:
+        inbox = Inbox()
+        config = ehlo.ClientConfig(hostname="client.example.org", chunking=chunking)
+        async with serve(inbox) as server:
+            async with ehlo.aio.connect("127.0.0.1", server.port, config=config) as connection:
+                wire: Any = connection._wire
+                wire.transport = counting = Counting(wire.transport)
+                await connection.send(CONTENT, sender="a@example.org", recipients="b@example.org")
+                assert inbox.envelopes[0].content == CONTENT
+                assert len(counting.writes) == 2
+
+    run(main())

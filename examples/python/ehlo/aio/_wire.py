@@ -193,6 +193,13 @@ class Wire(asyncio.BufferedProtocol):
             if at < len(octets):
                 taken, pieces = client.body_gather(view[at : at + _PIECE])
                 at += taken
+                if at == len(octets):  # the end goes out with the last piece, if there is room for it
+                    try:
+                        client.body_end()
+                        ended = self.in_doubt = True
+                    except SpaceError:
+                        pass
+                    pieces.append(memoryview(client.take_output()))
                 if pieces and not self.transport.is_closing():
                     self.transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
                 turns += 1
