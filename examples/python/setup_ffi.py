@@ -16,31 +16,50 @@ from typing import Any
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 
+# Behind the header, and the structs of ehlo/_header.py.
 SOURCE = """
-#include <ehlo.h>
-
-typedef struct ehlo_python {
-  uint64_t wanted;
-  void *handle;
-} ehlo_python;
-
-static int ehlo_python_on_server(ehlo_server *, const ehlo_event *, void *);
-static int ehlo_python_on_client(ehlo_client *, const ehlo_client_event *, void *);
+static int ehlo_python_on_server(void *handle, const ehlo_event *);
+static int ehlo_python_on_client(void *handle, const ehlo_client_event *);
 
 /* An event that nobody wants costs no step into Python: what it asks gets the safe answer. */
 static int ehlo_python_server(ehlo_server *server, const ehlo_event *event, void *user)
 {
   const ehlo_python *python = (const ehlo_python *)user;
+  (void)server;
   return event->type >= 64 || !(python->wanted >> event->type & 1) ? EHLO_HANDLED
-                                                                    : ehlo_python_on_server(server, event, user);
+                                                                    : ehlo_python_on_server(python->handle, event);
 }
 
 static int ehlo_python_client(ehlo_client *client, const ehlo_client_event *event, void *user)
 {
   const ehlo_python *python = (const ehlo_python *)user;
+  (void)client;
   return event->type >= 64 || !(python->wanted >> event->type & 1) ? EHLO_HANDLED
-                                                                    : ehlo_python_on_client(client, event, user);
+                                                                    : ehlo_python_on_client(python->handle, event);
 }
+
+/* Feeds, unless data is NULL, then takes what is to be sent. */
+#define TURN(side)                                                                                                 \\
+  static int ehlo_python_##side##_turn(ehlo_##side *session, const void *data, size_t size, ehlo_python_turn *turn)\\
+  {                                                                                                                \\
+    int result;                                                                                                    \\
+    const void *output;                                                                                            \\
+    turn->consumed = 0;                                                                                            \\
+    result = data == NULL ? EHLO_OK : ehlo_##side##_feed(session, data, size, &turn->consumed);                    \\
+    output = ehlo_##side##_output(session, &turn->size);                                                           \\
+    if (turn->size > sizeof turn->output)                                                                          \\
+      turn->size = sizeof turn->output;                                                                            \\
+    if (turn->size > 0) {                                                                                          \\
+      memcpy(turn->output, output, turn->size);                                                                    \\
+      ehlo_##side##_sent(session, turn->size);                                                                     \\
+    }                                                                                                              \\
+    turn->want = ehlo_##side##_want(session);                                                                      \\
+    turn->timeout = ehlo_##side##_timeout(session, &turn->epoch);                                                  \\
+    return result;                                                                                                 \\
+  }
+
+TURN(server)
+TURN(client)
 """
 
 
@@ -117,5 +136,6 @@ def ffi() -> Any:
     module = header()
     builder = cffi.FFI()
     builder.cdef(module.read(include()) + module.USER + module.CALLBACKS)
-    builder.set_source("ehlo._ehlo", SOURCE, **options())
+    source = "#include <ehlo.h>\n#include <string.h>\n" + module.USER + SOURCE
+    builder.set_source("ehlo._ehlo", source, **options())
     return builder

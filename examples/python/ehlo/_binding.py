@@ -21,6 +21,8 @@ ffi: Any
 lib: Any
 server_callback: Any
 client_callback: Any
+server_turn: Any
+client_turn: Any
 
 # An exception that came from neither handler nor dispatch, but between C and them: Ctrl-C has no better manners. The
 # next call that returns from C raises it.
@@ -32,9 +34,9 @@ _INCLUDES = ("/usr/local/include", "/usr/include")
 _FAIL = 1
 
 
-def _on_event(_callee: Any, event: Any, user: Any) -> int:
-    session = ffi.from_handle(ffi.cast("ehlo_python *", user).handle)()
-    return _FAIL if session is None else int(session._dispatch(event))
+def _on_event(handle: Any, event: Any) -> int:
+    session = ffi.from_handle(handle)()
+    return _FAIL if session is None else session._dispatch(event)  # type: ignore[no-any-return]
 
 
 def _on_error(_kind: Any, exception: Any, _traceback: Any) -> int:
@@ -54,7 +56,7 @@ def _declarations() -> str:
 
 
 def _load_abi() -> None:
-    global ffi, lib, server_callback, client_callback
+    global ffi, lib, server_callback, client_callback, server_turn, client_turn
     cffi: Any = importlib.import_module("cffi")  # whose types Debian does not have
     ffi = cffi.FFI()
     ffi.cdef(_declarations() + USER)
@@ -64,17 +66,42 @@ def _load_abi() -> None:
     except OSError as error:
         raise ImportError(f"ehlo: no extension was built, and {name} cannot be loaded: {error}") from None
 
-    def filtered(callee: Any, event: Any, user: Any) -> int:
-        wanted = ffi.cast("ehlo_python *", user).wanted
-        return _on_event(callee, event, user) if wanted >> event.type & 1 else 0
+    def filtered(_callee: Any, event: Any, user: Any) -> int:
+        python = ffi.cast("ehlo_python *", user)
+        return _on_event(python.handle, event) if python.wanted >> event.type & 1 else 0
 
     make: Callable[..., Any] = ffi.callback
     server_callback = make("ehlo_server_event_fn", filtered, error=_FAIL, onerror=_on_error)
     client_callback = make("ehlo_client_event_fn", filtered, error=_FAIL, onerror=_on_error)
+    server_turn, client_turn = _turning("server"), _turning("client")
+
+
+def _turning(side: str) -> Callable[..., int]:
+    """What the extension has in C."""
+    feed, output, sent, want, timeout = (
+        getattr(lib, f"ehlo_{side}_{name}") for name in ("feed", "output", "sent", "want", "timeout")
+    )
+
+    def turn(session: Any, data: Any, size: int, turn: Any) -> int:
+        number = ffi.new("size_t *")
+        code: int = 0 if data == ffi.NULL else feed(session, data, size, number)
+        turn.consumed = number[0]
+        octets = output(session, number)
+        turn.size = size = min(number[0], ffi.sizeof(turn.output))
+        if size:
+            ffi.memmove(turn.output, octets, size)
+            sent(session, size)
+        turn.want = want(session)
+        epoch = ffi.new("uint64_t *")
+        turn.timeout = timeout(session, epoch)
+        turn.epoch = epoch[0]
+        return code
+
+    return turn
 
 
 def _load_api() -> None:
-    global ffi, lib, server_callback, client_callback
+    global ffi, lib, server_callback, client_callback, server_turn, client_turn
     from . import _ehlo
 
     ffi, lib = _ehlo.ffi, _ehlo.lib
@@ -82,6 +109,7 @@ def _load_api() -> None:
         ffi.def_extern(name=name, error=_FAIL, onerror=_on_error)(_on_event)
     server_callback = ffi.addressof(lib, "ehlo_python_server")
     client_callback = ffi.addressof(lib, "ehlo_python_client")
+    server_turn, client_turn = lib.ehlo_python_server_turn, lib.ehlo_python_client_turn
 
 
 def _load() -> str:

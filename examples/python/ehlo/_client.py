@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._binding import Octets, Spans, Text, client_callback, decode, ffi, lib
+from ._binding import Octets, Spans, Text, client_callback, client_turn, decode, ffi, lib
 from ._session import Session
 from .client_events import (
     CLASSES,
@@ -61,6 +61,7 @@ class Client(Session[ClientEvent]):
     _feed = lib.ehlo_client_feed
     _output = lib.ehlo_client_output
     _sent = lib.ehlo_client_sent
+    _take_turn = client_turn
     _want = lib.ehlo_client_want
     _timeout = lib.ehlo_client_timeout
     _eof = lib.ehlo_client_eof

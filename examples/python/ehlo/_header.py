@@ -15,12 +15,23 @@ typedef struct ehlo_python {
   uint64_t wanted; /* bits 1 << event type: the others never reach Python */
   void *handle;
 } ehlo_python;
+
+typedef struct ehlo_python_turn { /* what a host does and asks for after each read, in one call: see ReceiveBuffer */
+  size_t consumed;
+  size_t size; /* of what is in `output`, and counts as sent */
+  uint64_t epoch;
+  uint32_t want;
+  uint32_t timeout;
+  char output[16384];
+} ehlo_python_turn;
 """
 CALLBACKS = """
-extern "Python" int ehlo_python_on_server(ehlo_server *, const ehlo_event *, void *);
-extern "Python" int ehlo_python_on_client(ehlo_client *, const ehlo_client_event *, void *);
+extern "Python" int ehlo_python_on_server(void *handle, const ehlo_event *);
+extern "Python" int ehlo_python_on_client(void *handle, const ehlo_client_event *);
 int ehlo_python_server(ehlo_server *, const ehlo_event *, void *);
 int ehlo_python_client(ehlo_client *, const ehlo_client_event *, void *);
+int ehlo_python_server_turn(ehlo_server *, const void *data, size_t size, ehlo_python_turn *);
+int ehlo_python_client_turn(ehlo_client *, const void *data, size_t size, ehlo_python_turn *);
 """
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)

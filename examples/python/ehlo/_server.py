@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._binding import Spans, Text, decode, ffi, lib, server_callback
+from ._binding import Spans, Text, decode, ffi, lib, server_callback, server_turn
 from ._questions import EnhancedLike, Event, Question
 from ._session import Session
 from .config import ServerConfig
@@ -110,6 +110,7 @@ class Server(Session[Event]):
     _feed = lib.ehlo_server_feed
     _output = lib.ehlo_server_output
     _sent = lib.ehlo_server_sent
+    _take_turn = server_turn
     _want = lib.ehlo_server_want
     _timeout = lib.ehlo_server_timeout
     _eof = lib.ehlo_server_eof

@@ -32,12 +32,14 @@ class ReceiveBuffer:
     `session.received(buffer, count)`. What the session cannot take at once it copies, so one buffer serves all
     sessions of a thread, one after the other."""
 
-    __slots__ = ("view", "_data", "_pointer")
+    __slots__ = ("view", "_data", "_pointer", "_turn", "_output")
 
     def __init__(self, size: int = 65536) -> None:
         self._data = bytearray(size)
         self.view = memoryview(self._data)
         self._pointer = ffi.from_buffer("char[]", self._data)
+        self._turn = ffi.new("ehlo_python_turn *")
+        self._output = self._turn.output
 
 
 class Core:
@@ -116,6 +118,7 @@ class Session(Generic[Event]):
         "_core",
         "_handler",
         "_methods",
+        "_direct",
         "_queue",
         "_held",
         "_ended",
@@ -133,12 +136,15 @@ class Session(Generic[Event]):
     _feed: Any
     _output: Any
     _sent: Any
+    _take_turn: Any
     _want: Any
     _timeout: Any
     _eof: Any
     _timed_out: Any
     _callback: Any
     _builders: list[Any]
+    # For hosts of the package's own: by event type what gets the library's event itself, and keeps nothing of it.
+    _direct: dict[int, Callable[[Any], None]]
     _names: dict[int, str]
     _base: type[Any]
 
@@ -178,6 +184,7 @@ class Session(Generic[Event]):
                 methods[number] = method
                 wanted |= 1 << number
         self._methods = methods
+        self._direct = {}
         self._user.wanted = wanted
 
     # ---- from C ----
@@ -186,6 +193,9 @@ class Session(Generic[Event]):
         number = event.type
         made = None
         try:
+            if (direct := self._direct.get(number)) is not None:
+                direct(event)
+                return _HANDLED
             if number >= len(self._builders) or (build := self._builders[number]) is None:
                 return _HANDLED
             method = self._methods[number]
@@ -387,23 +397,35 @@ class Session(Generic[Event]):
             if outer:
                 core.leave()
 
-    def _turn(self) -> tuple[bytes, int, int]:
-        """`take_output`, `want` and the seconds of `timeout`, whose epoch is left in `_epoch`: what a host asks for
-        after each read."""
+    def _turn(self, buffer: ReceiveBuffer) -> bytes:
+        """`take_output`, up to a size. What `want` and `timeout` tell behind it stands in the buffer's `_turn`."""
         core = self._core
         outer = core.enter()
         try:
-            pointer = core.pointer
-            data = self._output(pointer, self._count)
-            size = self._count[0]
-            octets = b""
-            if size:
-                octets = ffi.buffer(data, size)[:]
-                self._sent(pointer, size)
-            return octets, self._want(pointer), self._timeout(pointer, self._epoch)
+            self._take_turn(core.pointer, ffi.NULL, 0, buffer._turn)
         finally:
             if outer:
                 core.leave()
+        size = buffer._turn.size
+        return ffi.unpack(buffer._output, size) if size else b""  # type: ignore[no-any-return]
+
+    def _receive(self, buffer: ReceiveBuffer, count: int) -> tuple[bytes, int]:
+        """`received` and `_turn` in one, while nothing is kept: the output, and a code for `_after`, which is to be
+        called if that is not 0 or something is to be raised."""
+        core, turn = self._core, buffer._turn
+        core.enter_alone()
+        try:
+            self._awake()
+            core.input = buffer.view
+            code: int = self._take_turn(core.pointer, buffer._pointer, count, turn)
+            taken: int = turn.consumed
+            if taken < count and code == 0:
+                self._held += buffer.view[taken:count]
+        finally:
+            core.input = None
+            core.leave()
+        size = turn.size
+        return (ffi.unpack(buffer._output, size) if size else b""), code
 
     @property
     def want(self) -> Want:

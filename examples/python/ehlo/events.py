@@ -59,49 +59,7 @@ class HelloEvent(Question):
         self.text = text_of(event.text)
 
 
-class MailEvent(Question):
-    """MAIL, SEND, SOML or SAML: open a transaction? Silence: 250. With TRANSID also 355 (RFC 1845)."""
-
-    __slots__ = ("verb", "path", "raw", "_parameters")
-
-    def __init__(self, core: Core, ticket: int, event: Any) -> None:
-        super().__init__(core, ticket)
-        self.verb: Verb = VERBS[event.verb]
-        self.path = Path(octets_of(event.path.raw))
-        #: All parameters as they are spelt.
-        self.raw = octets_of(event.raw)
-        self._parameters = _Saved(event.parameters, event.raw) if self.raw else None
-
-    @property
-    def parameters(self) -> MailParameters:
-        """What the parameters mean. Those that the library does not know stand in `raw` alone."""
-        if self._parameters is None:
-            return MailParameters()
-        return self._parameters.read("ehlo_mail_parameters *", mail_parameters_out, self.raw)  # type: ignore[no-any-return]
-
-
-class RcptEvent(Question):
-    """RCPT: take this recipient? Silence: 451."""
-
-    __slots__ = ("path", "raw", "_parameters")
-    SILENCE = 451
-
-    def __init__(self, core: Core, ticket: int, event: Any) -> None:
-        super().__init__(core, ticket)
-        self.path = Path(octets_of(event.path.raw))
-        #: All parameters as they are spelt.
-        self.raw = octets_of(event.raw)
-        self._parameters = _Saved(event.parameters, event.raw) if self.raw else None
-
-    @property
-    def parameters(self) -> RcptParameters:
-        """What the parameters mean. Those that the library does not know stand in `raw` alone."""
-        if self._parameters is None:
-            return RcptParameters()
-        return self._parameters.read("ehlo_rcpt_parameters *", rcpt_parameters_out, self.raw)  # type: ignore[no-any-return]
-
-
-class _Saved:
+class Saved:
     """A struct of parameters, whose spans lie in `raw`, to be read only when somebody asks."""
 
     __slots__ = ("octets", "base")
@@ -112,6 +70,66 @@ class _Saved:
 
     def read(self, kind: str, read: Callable[..., Any], raw: bytes) -> Any:
         return read(ffi.from_buffer(kind, self.octets), raw, self.base)
+
+
+class MailWords:
+    """What MAIL says."""
+
+    __slots__ = ()
+    path: Path
+    #: All parameters as they are spelt.
+    raw: bytes
+    _parameters: Saved | None
+
+    @property
+    def parameters(self) -> MailParameters:
+        """What the parameters mean. Those that the library does not know stand in `raw` alone."""
+        if self._parameters is None:
+            return MailParameters()
+        return self._parameters.read("ehlo_mail_parameters *", mail_parameters_out, self.raw)  # type: ignore[no-any-return]
+
+
+class RcptWords:
+    """What RCPT says."""
+
+    __slots__ = ()
+    path: Path
+    #: All parameters as they are spelt.
+    raw: bytes
+    _parameters: Saved | None
+
+    @property
+    def parameters(self) -> RcptParameters:
+        """What the parameters mean. Those that the library does not know stand in `raw` alone."""
+        if self._parameters is None:
+            return RcptParameters()
+        return self._parameters.read("ehlo_rcpt_parameters *", rcpt_parameters_out, self.raw)  # type: ignore[no-any-return]
+
+
+class MailEvent(MailWords, Question):
+    """MAIL, SEND, SOML or SAML: open a transaction? Silence: 250. With TRANSID also 355 (RFC 1845)."""
+
+    __slots__ = ("verb", "path", "raw", "_parameters")
+
+    def __init__(self, core: Core, ticket: int, event: Any) -> None:
+        super().__init__(core, ticket)
+        self.verb: Verb = VERBS[event.verb]
+        self.path = Path(octets_of(event.path.raw))
+        self.raw = octets_of(event.raw)
+        self._parameters = Saved(event.parameters, event.raw) if self.raw else None
+
+
+class RcptEvent(RcptWords, Question):
+    """RCPT: take this recipient? Silence: 451."""
+
+    __slots__ = ("path", "raw", "_parameters")
+    SILENCE = 451
+
+    def __init__(self, core: Core, ticket: int, event: Any) -> None:
+        super().__init__(core, ticket)
+        self.path = Path(octets_of(event.path.raw))
+        self.raw = octets_of(event.raw)
+        self._parameters = Saved(event.parameters, event.raw) if self.raw else None
 
 
 class DataEvent(Question):

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._binding import lib
+from .._binding import lib, stray
 from .._server import Server as Session
 from .._session import ReceiveBuffer
 from ..config import ServerConfig
@@ -121,14 +121,26 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._closing:
             return
+        session = self._session
+        if self._blocked or session._held or session._ended:
+            self._do(lambda: session.received(self._buffer, nbytes))
+            return
         self._busy = True
         try:
-            self._session.received(self._buffer, nbytes)
+            output, code = session._receive(self._buffer, nbytes)
+        except HostError as error:
+            self._broken(error)
+            return
+        finally:
+            self._busy = False
+        try:
+            if code or stray or session._raised is not None:
+                session._after(code)
         except (HostError, asyncio.CancelledError) as error:
             self._broken(error)
         finally:
-            self._busy = False
-        self._pump()
+            if not self._closing:
+                self._go_on(output)
 
     def eof_received(self) -> bool:
         if not self._started or self._closing:
@@ -164,6 +176,7 @@ class Connection(asyncio.BufferedProtocol):
             log.error("lost", exc_info=error)
         self._calls.stop()
         session._methods = []  # which point here
+        session._direct = {}
 
     # ---- between ----
 
@@ -201,15 +214,18 @@ class Connection(asyncio.BufferedProtocol):
                 self._read(False)
                 self._clock.check()
             return
-        session = self._session
-        output, want, seconds = session._turn()
+        self._go_on(self._session._turn(self._buffer))
+
+    def _go_on(self, output: bytes) -> None:
+        """The same behind a turn, whose output this is."""
+        turn = self._buffer._turn
+        want: int = turn.want
         if self._calls.unsaid:
             self._calls.say_more()
             want |= _WRITE
         if want & (_FEED | _WRITE):
             output = self._advance(output)
-            more, want, seconds = session._turn()
-            output += more
+            want = turn.want
         if output and not self._closing:
             self._transport.write(output)
         if want != _READ or self._server.stopping:
@@ -231,16 +247,17 @@ class Connection(asyncio.BufferedProtocol):
                 return
         if self._paused is bool(want & _READ):
             self._read(bool(want & _READ))
-        self._clock.set(seconds, session._epoch[0])
+        self._clock.set(turn.timeout, turn.epoch)
 
     def _advance(self, output: bytes) -> bytes:
-        """All that can go on without reading, for one write; for several, if it is much."""
-        session, core = self._session, self._session._core
+        """All that can go on without reading, for one write; for several, if it is much. Behind a turn, and its last
+        is another."""
+        session, buffer = self._session, self._buffer
         parts, size = [output], len(output)
         self._busy = True
         try:
             while not self._closing:
-                want: int = core.get(lib.ehlo_server_want)
+                want: int = buffer._turn.want
                 if not want & (_FEED | _WRITE):
                     break
                 if size >= _BATCH:
@@ -250,9 +267,10 @@ class Connection(asyncio.BufferedProtocol):
                         break
                 if want & _FEED:
                     session.advance()
-                output = session.take_output()
+                output = session._turn(buffer)
                 if self._calls.unsaid:
                     self._calls.say_more()
+                    output += session._turn(buffer)
                 if output:
                     parts.append(output)
                     size += len(output)
@@ -260,6 +278,7 @@ class Connection(asyncio.BufferedProtocol):
                     break
         except (HostError, asyncio.CancelledError) as error:
             self._broken(error)
+            parts.append(session._turn(buffer))
         finally:
             self._busy = False
         return b"".join(parts)

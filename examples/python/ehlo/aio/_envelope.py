@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import email
 import email.policy
+from collections.abc import Sequence
 from email.message import EmailMessage
 from typing import Any, cast
 
-from ..events import MailEvent, RcptEvent
-from ..values import MailParameters, RcptParameters
+from .._binding import lib, octets_of, text_of
+from ..events import MailWords, RcptWords, Saved
+from ..values import MailParameters, Path, RcptParameters
+
+
+class _Taken:
+    """What a command said, where nobody but `deliver` is told."""
+
+    __slots__ = ("path", "raw", "_parameters")
+
+    def __init__(self, words: Any) -> None:
+        self.path = Path(octets_of(words.path.raw))
+        self.raw = octets_of(words.raw)
+        self._parameters = Saved(words.parameters, words.raw) if self.raw else None
+
+
+class TakenMail(_Taken, MailWords):
+    __slots__ = ()
+
+
+class TakenRcpt(_Taken, RcptWords):
+    """Was accepted."""
+
+    __slots__ = ()
 
 
 class Envelope:
@@ -16,19 +39,20 @@ class Envelope:
 
     __slots__ = ("_mail", "_rcpts", "content", "hello", "peer", "tls", "user", "_message")
 
-    def __init__(self, session: Any, mail: MailEvent, rcpts: list[RcptEvent], content: bytes) -> None:
+    def __init__(self, session: Any, mail: MailWords, rcpts: Sequence[RcptWords], content: bytes) -> None:
+        pointer = session._core.pointer  # this is made where the session calls its handler, and nobody else may use it
         self._mail = mail
         self._rcpts = rcpts
         #: The content as it arrived, with CRLF, without the dots of the protocol.
         self.content = content
         #: The name that the client gave in EHLO.
-        self.hello: str = session.hello
+        self.hello: str = text_of(lib.ehlo_server_hello(pointer))
         #: The client's address as the transport tells it: ("192.0.2.1", 4711), or "" by a Unix socket.
         self.peer: Any = session.peer
         #: Did it come by TLS?
-        self.tls: bool = session.tls
+        self.tls: bool = bool(lib.ehlo_server_tls(pointer))
         #: Who is logged in, "" if nobody is or the mechanism does not tell.
-        self.user: str = session.identity
+        self.user: str = text_of(lib.ehlo_server_identity(pointer))
         self._message: EmailMessage | None = None
 
     @property

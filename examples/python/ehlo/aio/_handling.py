@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .._binding import lib
+from .._binding import ffi, lib
 from .._questions import Event, Question
 from .._server import Server, ServerHandler
 from ..enums import ServerEventType
-from ..errors import HostError, SpaceError, StateError
-from ..events import BodyEvent, CancelEvent, EndEvent, MailEvent, MessageEvent, RcptEvent, ResultEvent, StartTlsEvent
-from ._envelope import Envelope
+from ..errors import HostError, SpaceError, StateError, check
+from ..events import CancelEvent, MailEvent, MailWords, MessageEvent, RcptEvent, ResultEvent, StartTlsEvent
+from ._envelope import Envelope, TakenMail, TakenRcpt
 
 log = logging.getLogger("ehlo")
 
@@ -25,6 +25,8 @@ Method = Callable[[Any], Any]
 
 _NUMBERS = {name: number for number, name in Server._names.items()}
 _FAIL: int = lib.EHLO_FAIL_TRANSACTION
+# One buffer that grows is copied again and again; many that are small cost more than what is in them.
+_PART = 65536
 # What `deliver` does itself.
 _TAKEN = ("on_body", "on_message", "on_result")
 
@@ -79,10 +81,11 @@ class Calls:
         self.others: set[asyncio.Task[Any]] = set()
         self.unsaid: list[Question] = []  # answers for which there was no room
         methods = dict(plan.plain)
+        direct: dict[int, Method] = {}
         for number, method in plan.later.items():
             methods[number] = functools.partial(self.begin, number, method)
         if plan.deliver is not None:
-            Delivery(self, plan.deliver, plan.deliver_later, methods)
+            Delivery(self, plan.deliver, plan.deliver_later, methods, direct)
         if plan.parallel:
             on_cancel = methods.get(_NUMBERS["on_cancel"])
             methods[_NUMBERS["on_cancel"]] = functools.partial(self.cancel, on_cancel)
@@ -90,7 +93,8 @@ class Calls:
             methods.setdefault(_NUMBERS["on_starttls"], StartTlsEvent.accept)
         session._methods = [methods.get(number) for number in range(len(session._builders))]
         session._handler = plan.handler
-        session._user.wanted = sum(1 << number for number in methods)
+        session._direct = direct
+        session._user.wanted = sum(1 << number for number in {**methods, **direct})
 
     def begin(self, number: int, method: Method, event: Event) -> None:
         """Calls a coroutine function in a handler's place."""
@@ -203,23 +207,49 @@ class _Asked(Coroutine[Any, Any, None]):
 class Delivery:
     """Collects a message and its envelope for `deliver`."""
 
-    __slots__ = ("calls", "deliver", "later", "_on_rcpt", "_on_mail", "_on_end", "mail", "rcpts", "content", "_verdict")
+    __slots__ = (
+        "calls",
+        "deliver",
+        "later",
+        "_core",
+        "_on_rcpt",
+        "_on_mail",
+        "_on_end",
+        "mail",
+        "rcpts",
+        "parts",
+        "rest",
+        "_verdict",
+    )
 
-    def __init__(self, calls: Calls, deliver: Method, later: bool, methods: dict[int, Method]) -> None:
+    def __init__(
+        self, calls: Calls, deliver: Method, later: bool, methods: dict[int, Method], direct: dict[int, Method]
+    ) -> None:
         self.calls = calls
         self.deliver = deliver
         self.later = later
         self._on_mail = methods.get(_NUMBERS["on_mail"])
         self._on_rcpt = methods.get(_NUMBERS["on_rcpt"])
         self._on_end = methods.get(_NUMBERS["on_end"])
-        self.mail: MailEvent | None = None
-        self.rcpts: list[RcptEvent] = []
-        self.content = io.BytesIO()  # which gives its octets away without a copy
+        self._core = calls.session._core
+        self.mail: MailWords | None = None
+        self.rcpts: list[RcptEvent | TakenRcpt] = []
+        # The content: octets in parts, and what is to become the next of them.
+        self.parts: list[bytes] = []
+        self.rest = io.BytesIO()
         # In LMTP all recipients share it: a task, or once known None or what was raised.
         self._verdict: list[Any] = []
         numbers = {name: _NUMBERS[f"on_{name}"] for name in ("mail", "rcpt", "body", "message", "result", "end")}
         for name, number in numbers.items():
             methods[number] = getattr(self, f"_{name}")
+        # What nobody else is shown needs no event made of it.
+        direct[numbers["body"]] = self._body
+        if self._on_mail is None:
+            direct[numbers["mail"]] = self._take_mail
+        if self._on_rcpt is None:
+            direct[numbers["rcpt"]] = self._take_rcpt
+        if self._on_end is None:
+            direct[numbers["end"]] = self._end
         if later:
             for name in ("message", "result"):
                 methods[numbers[name]] = functools.partial(calls.begin, numbers[name], getattr(self, f"_{name}_later"))
@@ -236,22 +266,44 @@ class Delivery:
             event.accept()
         self.rcpts.append(event)
 
-    def _body(self, event: BodyEvent) -> None:
-        event.write_to(self.content)
+    def _take_mail(self, event: Any) -> None:
+        self.mail = TakenMail(getattr(event, "as").mail)
 
-    def _end(self, event: EndEvent) -> None:
+    def _take_rcpt(self, event: Any) -> None:
+        check(lib.ehlo_server_accept(self._core.pointer, event.ticket))
+        self.rcpts.append(TakenRcpt(getattr(event, "as").rcpt))
+
+    def _body(self, event: Any) -> None:
+        body, rest = getattr(event, "as").body, self.rest
+        for span in body.spans[0 : body.count]:
+            rest.write(ffi.buffer(span.ptr, span.len))
+        if rest.tell() >= _PART:
+            self.parts.append(rest.getvalue())
+            self.rest = io.BytesIO()
+
+    def _content(self) -> bytes:
+        """What has been collected, which is forgotten here."""
+        parts, rest = self.parts, self.rest
+        if parts or rest.tell():
+            self.parts, self.rest = [], io.BytesIO()
+        if not parts:
+            return rest.getvalue()  # without a copy
+        parts.append(rest.getvalue())
+        return b"".join(parts)
+
+    def _end(self, event: Any) -> None:
         self.mail = None
         self.rcpts = []
-        self.content = io.BytesIO()
+        if self.parts or self.rest.tell():
+            self.parts, self.rest = [], io.BytesIO()
         self._verdict = []
         if self._on_end is not None:
             self._on_end(event)
 
     def _envelope(self) -> Envelope:
         assert self.mail is not None
-        rcpts = [rcpt for rcpt in self.rcpts if rcpt._code // 100 == 2]
-        content, self.content = self.content.getvalue(), io.BytesIO()
-        return Envelope(self.calls.session, self.mail, rcpts, content)
+        rcpts = [rcpt for rcpt in self.rcpts if isinstance(rcpt, TakenRcpt) or rcpt._code // 100 == 2]
+        return Envelope(self.calls.session, self.mail, rcpts, self._content())
 
     def _message(self, event: MessageEvent) -> None:
         _nothing(self.deliver(self._envelope()))

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from .._questions import Question
+from .._session import ReceiveBuffer
 from ..aio import Envelope, ServerSession
 from ..enums import End, Verb
 from ..events import (
@@ -40,9 +41,12 @@ class Session(ServerSession):
     def take_output(self) -> bytes:
         return self._told(super().take_output())
 
-    def _turn(self) -> tuple[bytes, int, int]:
-        output, want, seconds = super()._turn()
-        return self._told(output), want, seconds
+    def _turn(self, buffer: ReceiveBuffer) -> bytes:
+        return self._told(super()._turn(buffer))
+
+    def _receive(self, buffer: ReceiveBuffer, count: int) -> tuple[bytes, int]:
+        output, code = super()._receive(buffer, count)
+        return self._told(output), code
 
     def _told(self, output: bytes) -> bytes:
         if output and _SENT in self.state:
