@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .._binding import decode, lib
+from .._binding import decode, lib, stray, text_of
 from .._client import Client
 from .._grammar import Reply
 from .._session import ReceiveBuffer
@@ -18,12 +18,12 @@ from ..client_events import (
     ClientEndEvent,
     ClientHelloEvent,
     ClientLineEvent,
-    ClientReplyEvent,
     ClientViolationEvent,
 )
 from ..config import ClientConfig
-from ..enums import End, Verb
+from ..enums import VERBS, ClientEventType, End, Verb
 from ..errors import ConnectionLost, HostError, ProtocolViolation, SpaceError
+from ..values import enhanced_of
 from ._clock import Clock
 
 log = logging.getLogger("ehlo")
@@ -33,6 +33,7 @@ _CONTENT: int = lib.EHLO_WANT_CONTENT
 _TLS: int = lib.EHLO_WANT_TLS
 _CLOSE: int = lib.EHLO_WANT_CLOSE
 
+_REPLY = int(ClientEventType.REPLY)
 _PIECE = 131072
 _TURNS = 16  # pieces, then others have theirs
 
@@ -52,7 +53,10 @@ class Wire(asyncio.BufferedProtocol):
         self._loop = loop
         self._buffer = _shared.buffer
         self.client = client = Client(config)
-        client.handler = _Handler(self)
+        client.handler = handler = _Handler(self)
+        client._direct = {_REPLY: handler.take_reply}
+        client._user.wanted |= 1 << _REPLY
+        self._want = 0  # as of the last look
         self._clock = Clock(loop, client, self._timed_out)
         self.transport: asyncio.Transport
         self.lost: asyncio.Future[None] = loop.create_future()
@@ -84,7 +88,18 @@ class Wire(asyncio.BufferedProtocol):
         if self._early is not None:
             self._early += self._buffer.view[:nbytes]
             return
-        self._call(lambda: self.client.received(self._buffer, nbytes))
+        client = self.client
+        if client._held or client._ended:
+            self._call(lambda: client.received(self._buffer, nbytes))
+            return
+        try:
+            output, code = client._receive(self._buffer, nbytes)
+            self._looked(output)
+            if code or stray or client._raised is not None:
+                client._after(code)
+        except HostError as error:
+            self._broken(error)
+        self._wake()
 
     def eof_received(self) -> bool:
         self._call(self.client.eof)
@@ -107,6 +122,7 @@ class Wire(asyncio.BufferedProtocol):
         self._call(self.client.eof)
         client = self.client
         client._methods = [None] * len(client._methods)  # which point here
+        client._direct = {}
 
     def _timed_out(self) -> None:
         self.error = TimeoutError("the server was silent for too long")
@@ -116,11 +132,14 @@ class Wire(asyncio.BufferedProtocol):
         try:
             call()
         except HostError as error:
-            log.error("in a session", exc_info=error)
-            self.error = error
-            self.abort()
-        self._clock.check()
+            self._broken(error)
+        self._look()
         self._wake()
+
+    def _broken(self, error: HostError) -> None:
+        log.error("in a session", exc_info=error)
+        self.error = error
+        self.abort()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -137,19 +156,38 @@ class Wire(asyncio.BufferedProtocol):
         """Is the session at its end?"""
         return self.lost.done() or bool(self.want & _CLOSE)
 
-    def flush(self) -> None:
-        output = self.client.take_output()
-        if output and not self.transport.is_closing():
-            self.transport.write(output)
-        self._clock.check()
+    def _look(self) -> None:
+        """Sends what there is, and finds out what to wait for."""
+        self._looked(self.client._turn(self._buffer))
+
+    def _looked(self, output: bytes) -> None:
+        """The same behind a turn, whose output this is."""
+        turn = self._buffer._turn
+        while output:
+            if not self.transport.is_closing():
+                self.transport.write(output)
+            output = self.client._turn(self._buffer) if len(output) == len(self._buffer._output) else b""
+        self._want = turn.want
+        self._clock.set(turn.timeout, turn.epoch)
+
+    def step(self) -> bool:
+        """Sends what there is, and goes on as far as that goes without the server. Did anything happen?"""
+        self._look()
+        if not self._want & _FEED:
+            return False
+        while self._want & _FEED:
+            self.client.advance()
+            self._look()
+        return True
 
     async def progress(self) -> None:
-        """Sends what there is, and waits for the next thing to happen. Raises ConnectionLost at the end."""
-        if self.want & _FEED:
-            self.client.advance()
-            return
-        self.flush()
-        if self.over:
+        """Goes on, or waits for the next thing to happen. Raises ConnectionLost at the end."""
+        if not self.step():
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Behind a step."""
+        if self.lost.done() or self._want & _CLOSE:
             raise self.failure()
         self._waiter = self._loop.create_future()
         try:
@@ -181,16 +219,11 @@ class Wire(asyncio.BufferedProtocol):
         """Gives the content, if the server wants it, and waits for the end of the transaction."""
         client, view, at, ended = self.client, memoryview(octets), 0, False
         turns = 0
+        self.step()
         while self.end is None:
-            want = self.want
-            if want & _FEED:
-                client.advance()
-                continue
-            if ended or self._blocked or not want & _CONTENT:
-                await self.progress()
-                continue
-            self.flush()
-            if at < len(octets):
+            if ended or self._blocked or not self._want & _CONTENT:
+                await self._wait()
+            elif at < len(octets):
                 taken, pieces = client.body_gather(view[at : at + _PIECE])
                 at += taken
                 if at == len(octets):  # the end goes out with the last piece, if there is room for it
@@ -207,13 +240,13 @@ class Wire(asyncio.BufferedProtocol):
                     await asyncio.sleep(0)
                 elif not taken:
                     await self.progress()
-                continue
-            try:
-                client.body_end()
-            except SpaceError:
-                await self.progress()
-                continue
-            ended = self.in_doubt = True
+            else:
+                try:
+                    client.body_end()
+                    ended = self.in_doubt = True
+                except SpaceError:
+                    await self.progress()
+            self.step()
 
     def failure(self) -> ConnectionLost:
         """Why the session is of no use any more."""
@@ -282,16 +315,18 @@ class _Handler:
     def on_line(self, event: ClientLineEvent) -> None:
         self.wire._lines.append(decode(event.text))
 
-    def on_reply(self, event: ClientReplyEvent) -> None:
-        wire = self.wire
+    def take_reply(self, event: Any) -> None:
+        """on_reply, with the library's event: most of what it holds is of no use here."""
+        wire, reply = self.wire, getattr(event, "as").reply
         lines, wire._lines = wire._lines, []
-        reply = wire.last = Reply(event.code, event.enhanced, (*lines, decode(event.text)))
-        if event.verb == Verb.RCPT:
-            wire.recipients[event.ordinal] = reply
-        elif event.verb == Verb.RESULT:
-            wire.results[event.ordinal] = reply
-        elif not event.fallback:
-            wire.replies[event.verb] = reply
+        verb = reply.verb
+        said = wire.last = Reply(reply.code, enhanced_of(reply.enhanced), (*lines, text_of(reply.text)))
+        if verb == Verb.RCPT:
+            wire.recipients[reply.ordinal] = said
+        elif verb == Verb.RESULT:
+            wire.results[reply.ordinal] = said
+        elif not reply.fallback:
+            wire.replies[VERBS[verb]] = said
 
     def on_hello(self, event: ClientHelloEvent) -> None:
         self.wire.hellos += 1
