@@ -66,6 +66,63 @@ def test_a_large_message_is_whole() -> None:
     run(main())
 
 
+def test_deliver_alone() -> None:
+    """Nothing of a handler's but `deliver`: what it gets outlives the transaction, and nothing of another is in it."""
+
+    async def main() -> None:
+        taken: list[ehlo.aio.Envelope] = []
+
+        class Handler:
+            def deliver(self, envelope: ehlo.aio.Envelope) -> None:
+                taken.append(envelope)
+
+        content = b"".join(b".%070d\r\n" % number for number in range(6000))
+        config = ehlo.ServerConfig(hostname="mx.example.org", offer=[ehlo.Extension.DSN])
+        async with serve(Handler(), config=config) as server:
+            peer = await Peer.connect(server)
+            size = b"%d" % len(content)
+            await peer.say(HELLO + b"MAIL FROM:<a@example.org> SIZE=" + size + b" BODY=8BITMIME\r\n", 2)
+            codes = await peer.say(b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nRCPT TO:<@>\r\nRCPT TO:<c@example.org>\r\n", 3)
+            assert codes == [250, 501, 250]
+            assert await peer.say(b"DATA\r\n") == [354]
+            assert await peer.say(ehlo.dot_stuff(content)) == [250]
+            # Of what was begun and not ended nothing stays.
+            assert await peer.say(b"MAIL FROM:<lost@example.org>\r\nRCPT TO:<lost@example.org>\r\n", 2) == [250, 250]
+            assert await peer.say(b"BDAT 4\r\nlost") == [250]
+            assert await peer.say(b"RSET\r\n" + ENVELOPE + b"DATA\r\n", 4) == [250, 250, 250, 354]
+            assert await peer.say(b"short\r\n.\r\nQUIT\r\n", 2) == [250, 221]
+            await peer.close()
+        large, short = taken
+        assert large.content == content and short.content == b"short\r\n"
+        assert large.mail_from == "a@example.org" and large.recipients == ["b@example.org", "c@example.org"]
+        assert large.mail_parameters.size == len(content) and large.mail_parameters.body == ehlo.BodyType.EIGHTBITMIME
+        assert [each.notify for each in large.rcpt_parameters] == [ehlo.Notify.NEVER, ehlo.Notify(0)]
+        assert short.mail_from == "a@example.org" and short.recipients == ["b@example.org"]
+        assert short.mail_parameters == ehlo.MailParameters() and large.hello == short.hello == "client.example.org"
+
+    run(main())
+
+
+def test_more_output_than_one_turn_takes() -> None:
+    async def main() -> None:
+        inbox, count = Inbox(), 700
+        config = ehlo.ServerConfig(hostname="mx.example.org", output_size=65535, max_recipients=count)
+        async with serve(inbox, config=config) as server:
+            peer = await Peer.connect(server)
+            await peer.say(HELLO)
+            peer.writer.write(b"NOOP\r\n" * 2000 + b"QUIT\r\n")
+            codes = [line[:3] for line in (await peer.reader.read()).splitlines()]
+            assert codes == [b"250"] * 2000 + [b"221"]
+            await peer.close()
+            mine = ehlo.ClientConfig(hostname="client.example.org", output_size=65535, max_commands=count + 10)
+            names = [f"user{number}@example.org" for number in range(count)]
+            async with ehlo.aio.connect("127.0.0.1", server.port, config=mine) as connection:
+                result = await connection.send(b"x\r\n", sender="a@example.org", recipients=names)
+            assert result.accepted == names and inbox.envelopes[0].recipients == names
+
+    run(main())
+
+
 def test_verdicts_run_in_parallel() -> None:
     class Slow:
         now = most = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,17 +13,19 @@ from .._session import Session
 class Clock:
     """Calls `on_timeout` once the session's timeout has passed without a change of its epoch."""
 
-    __slots__ = ("_loop", "_timeout", "_on_timeout", "_epoch", "_since", "_timer")
+    __slots__ = ("_loop", "_time", "_timeout", "_on_timeout", "_epoch", "_since", "_timer", "_due")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, session: Session[Any], on_timeout: Callable[[], None]
     ) -> None:
         self._loop = loop
+        self._time = loop.time
         self._timeout = session.timeout
         self._on_timeout = on_timeout
         self._epoch = -1
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf  # the timer's time
 
     def check(self) -> None:
         """Something has happened."""
@@ -32,17 +35,15 @@ class Clock:
         """The same, by who has asked the session."""
         if epoch != self._epoch:
             self._epoch = epoch
-            self._since = self._loop.time()
-        if seconds:
-            timer = self._timer
-            if timer is None:
-                self._timer = self._loop.call_at(self._since + seconds, self._tick)
-            elif timer.when() > self._since + seconds:
-                timer.cancel()
-                self._timer = self._loop.call_at(self._since + seconds, self._tick)
+            self._since = self._time()
+        if seconds and self._due > (due := self._since + seconds):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._tick)
+            self._due = due
 
     def _tick(self) -> None:
-        self._timer = None
+        self._timer, self._due = None, math.inf
         seconds, epoch = self._timeout()
         if seconds and epoch == self._epoch and self._loop.time() >= self._since + seconds:
             self._on_timeout()
@@ -54,7 +55,7 @@ class Clock:
         self._on_timeout = _nothing
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._due = None, math.inf
 
 
 def _nothing() -> None:
