@@ -82,8 +82,8 @@ def test_deliver_alone() -> None:
             peer = await Peer.connect(server)
             size = b"%d" % len(content)
             await peer.say(HELLO + b"MAIL FROM:<a@example.org> SIZE=" + size + b" BODY=8BITMIME\r\n", 2)
-            codes = await peer.say(b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nRCPT TO:<@>\r\nRCPT TO:<c@example.org>\r\n", 3)
-            assert codes == [250, 501, 250]
+            assert await peer.say(b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nRCPT TO:<@>\r\n", 2) == [250, 501]
+            assert await peer.say(b"RCPT TO:<c@example.org>\r\n") == [250]
             assert await peer.say(b"DATA\r\n") == [354]
             assert await peer.say(ehlo.dot_stuff(content)) == [250]
             # Of what was begun and not ended nothing stays.
