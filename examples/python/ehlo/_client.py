@@ -61,7 +61,7 @@ class Client(Session[ClientEvent]):
     _feed = lib.ehlo_client_feed
     _output = lib.ehlo_client_output
     _sent = lib.ehlo_client_sent
-    _take_turn = client_turn
+    _take_turn = staticmethod(client_turn)
     _want = lib.ehlo_client_want
     _timeout = lib.ehlo_client_timeout
     _eof = lib.ehlo_client_eof

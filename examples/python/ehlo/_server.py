@@ -110,7 +110,7 @@ class Server(Session[Event]):
     _feed = lib.ehlo_server_feed
     _output = lib.ehlo_server_output
     _sent = lib.ehlo_server_sent
-    _take_turn = server_turn
+    _take_turn = staticmethod(server_turn)  # a Python function, where there is no extension
     _want = lib.ehlo_server_want
     _timeout = lib.ehlo_server_timeout
     _eof = lib.ehlo_server_eof
