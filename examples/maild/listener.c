@@ -30,7 +30,7 @@ struct listener {
   struct source source;
   struct timer pause;
   struct listener *next;
-  uint32_t protocol;
+  const struct place *place;
   char *path; /* of a Unix socket */
 };
 
@@ -51,13 +51,13 @@ static void let_in(const struct listener *listener, int fd, const struct sockadd
 {
   if (sessions_count() >= settings.max_connections) {
     complain_rarely("connection", "too many in all");
-    session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
+    session_refuse(fd, listener->place->kind, "4.3.2", "Too many connections, try again later");
   } else if (settings.max_per_address != 0 && peer->ss_family != AF_UNIX &&
              sessions_from(peer) >= settings.max_per_address) {
     complain_rarely("connection", "too many from one address");
-    session_refuse(fd, listener->protocol, "4.7.0", "Too many connections from your address");
+    session_refuse(fd, listener->place->kind, "4.7.0", "Too many connections from your address");
   } else {
-    session_open(fd, peer, listener->protocol);
+    session_open(fd, peer, listener->place->kind);
   }
 }
 
@@ -80,7 +80,7 @@ static int take_one(struct listener *listener)
     close(reserve);
     fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
-      session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
+      session_refuse(fd, listener->place->kind, "4.3.2", "Too many connections, try again later");
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
       return 1;
@@ -108,18 +108,18 @@ static void on_pause(struct timer *timer)
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static void add(const char *where, int fd, uint32_t protocol, const char *path)
+static void add(const char *where, int fd, const struct place *place, const char *path)
 {
   struct listener *listener = must_allocate(1, sizeof *listener);
   *listener = (struct listener){.source = {.fd = fd, .ready = on_ready},
                                 .pause = {.fire = on_pause},
                                 .next = listeners,
-                                .protocol = protocol,
+                                .place = place,
                                 .path = path == NULL ? NULL : strdup(path)};
   listeners = listener;
   if (listen(fd, BACKLOG) != 0 || loop_watch(&listener->source, LOOP_IN) != 0)
     bad_system(where, strerror(errno));
-  fprintf(stderr, "%s: listening on %s for %s\n", program, where, protocol == EHLO_PROTOCOL_LMTP ? "lmtp" : "smtp");
+  fprintf(stderr, "%s: listening on %s for %s\n", program, where, place->word);
 }
 
 /* A socket that nobody listens on any more is in the way. One that somebody listens on is not ours to remove. */
@@ -139,8 +139,9 @@ static int bind_path(int fd, const struct sockaddr_un *address)
   return bind(fd, (const struct sockaddr *)address, sizeof *address);
 }
 
-static void open_path(const char *path, uint32_t protocol)
+static void open_path(const struct place *place)
 {
+  const char *path = place->where;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (strlen(path) >= sizeof address.sun_path)
@@ -148,11 +149,12 @@ static void open_path(const char *path, uint32_t protocol)
   strcpy(address.sun_path, path);
   if (fd < 0 || bind_path(fd, &address) != 0)
     bad_system(path, strerror(errno));
-  add(path, fd, protocol, path);
+  add(path, fd, place, path);
 }
 
-static void open_address(const struct addrinfo *info, const char *where, uint32_t protocol, int optional)
+static void open_address(const struct addrinfo *info, const struct place *place, int optional)
 {
+  const char *where = place->where;
   int on = 1;
   int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0 && errno == EAFNOSUPPORT && optional)
@@ -177,21 +179,22 @@ static void open_address(const struct addrinfo *info, const char *where, uint32_
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0)
     bad_system(where, "cannot be told");
   snprintf(name, sizeof name, info->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-  add(name, fd, protocol, NULL);
+  add(name, fd, place, NULL);
 }
 
-void listener_open(const char *option, const char *where, uint32_t protocol)
+void listener_open(const struct place *place)
 {
+  const char *where = place->where;
   if (reserve < 0)
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (strchr(where, '/') != NULL) {
-    open_path(where, protocol);
+    open_path(place);
     return;
   }
   char host[NI_MAXHOST];
   const char *colon = strrchr(where, ':');
   if (colon == NULL || (size_t)(colon - where) >= sizeof host || colon[1] == '\0')
-    bad_usage(option, "ADDRESS:PORT is needed");
+    bad_usage(where, "ADDRESS:PORT is needed, or the path of a Unix socket");
   size_t length = (size_t)(colon - where);
   int brackets = length >= 2 && where[0] == '[' && colon[-1] == ']';
   snprintf(host, sizeof host, "%.*s", (int)(length - (brackets ? 2 : 0)), where + brackets);
@@ -202,7 +205,7 @@ void listener_open(const char *option, const char *where, uint32_t protocol)
   if (error != 0)
     bad_usage(where, gai_strerror(error));
   for (const struct addrinfo *info = found; info != NULL; info = info->ai_next)
-    open_address(info, where, protocol, found->ai_next != NULL);
+    open_address(info, place, found->ai_next != NULL);
   freeaddrinfo(found);
 }
 

@@ -5,11 +5,11 @@
 #ifndef MAILD_LISTENER_H
 #define MAILD_LISTENER_H
 
-#include <stdint.h>
+#include "settings.h"
 
 /* Listens on "ADDRESS:PORT", "[ADDRESS]:PORT", "*:PORT", or, for a name with a slash in it, on a Unix socket. Port 0 is
  * any free one; the log tells which. Ends the process if it cannot. */
-void listener_open(const char *option, const char *where, uint32_t protocol);
+void listener_open(const struct place *place);
 
 /* Takes no more connections. */
 void listeners_close(void);

@@ -38,16 +38,17 @@ static int stopping; /* STOP_; 0: no */
 
 static void *spare[SPARE_BLOCKS];
 static unsigned spare_count;
-static size_t sizes[2]; /* of a session, by protocol */
+static size_t sizes[KINDS]; /* of a session */
 static size_t block_size;
 
-/* All blocks are fit for both protocols. */
+/* All blocks are fit for all sessions that there can be. */
 static void *block_take(void)
 {
   if (block_size == 0) {
-    for (int i = EHLO_PROTOCOL_SMTP; i <= EHLO_PROTOCOL_LMTP; i++) {
-      sizes[i] = ehlo_server_size(&settings.config[i]);
-      block_size = sizes[i] > block_size ? sizes[i] : block_size;
+    for (size_t i = 0; i < settings.place_count; i++) {
+      uint8_t kind = settings.places[i].kind;
+      sizes[kind] = ehlo_server_size(&settings.config[kind]);
+      block_size = sizes[kind] > block_size ? sizes[kind] : block_size;
     }
   }
   return spare_count > 0 ? spare[--spare_count] : malloc(block_size);
@@ -79,7 +80,7 @@ static int wake(struct session *session)
 static void rest(struct session *session)
 {
   size_t kept = ehlo_server_kept(session->server);
-  if (kept == sizes[session->protocol])
+  if (kept == sizes[session->kind])
     return; /* something is under way */
   if (kept > session->bed_size) {
     void *bed = realloc(session->bed, kept);
@@ -358,7 +359,7 @@ static void on_time(struct timer *timer)
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
-void session_open(int fd, const struct sockaddr_storage *peer, uint32_t protocol)
+void session_open(int fd, const struct sockaddr_storage *peer, uint8_t kind)
 {
   struct session *session = calloc(1, sizeof *session);
   void *block = session == NULL ? NULL : block_take();
@@ -370,10 +371,10 @@ void session_open(int fd, const struct sockaddr_storage *peer, uint32_t protocol
   }
   session->source = (struct source){.fd = fd, .ready = on_ready};
   session->timer.fire = on_time;
-  session->protocol = (uint8_t)protocol;
+  session->kind = kind;
   session->awake = 1;
   set_peer(session, peer);
-  int error = ehlo_server_init(&session->server, block, block_size, &settings.config[protocol], policy_event, session);
+  int error = ehlo_server_init(&session->server, block, block_size, &settings.config[kind], policy_event, session);
   if (error != EHLO_OK || loop_watch(&session->source, LOOP_IN) != 0) {
     complain("connection", error != EHLO_OK ? ehlo_strerror(error) : strerror(errno));
     block_give(block);
@@ -409,13 +410,13 @@ static int refuse_event(ehlo_server *server, const ehlo_event *event, void *user
   return answer(server, event, 421, refusal->enhanced, refusal->text);
 }
 
-void session_refuse(int fd, uint32_t protocol, const char *enhanced, const char *text)
+void session_refuse(int fd, uint8_t kind, const char *enhanced, const char *text)
 {
   struct refusal refusal = {enhanced, text};
   void *block = block_take();
   ehlo_server *server;
   if (block != NULL &&
-      ehlo_server_init(&server, block, block_size, &settings.config[protocol], refuse_event, &refusal) == EHLO_OK) {
+      ehlo_server_init(&server, block, block_size, &settings.config[kind], refuse_event, &refusal) == EHLO_OK) {
     size_t size;
     ehlo_server_start(server);
     const void *octets = ehlo_server_output(server, &size);

@@ -8,20 +8,10 @@
 #ifndef MAILD_SESSION_H
 #define MAILD_SESSION_H
 
-#include "../common.h"
 #include "loop.h"
+#include "settings.h"
 
 #include <sys/socket.h>
-
-/* What the command line said. */
-struct settings {
-  ehlo_server_config config[2]; /* by EHLO_PROTOCOL_ */
-  struct recipients recipients;
-  const char *maildir;
-  int discard, checking, quiet;
-  size_t max_connections, max_per_address; /* 0: no limit */
-};
-extern struct settings settings;
 
 struct envelope;
 
@@ -35,7 +25,7 @@ struct session {
   char *held;
   uint64_t epoch;
   uint32_t seconds; /* that the timer was set for */
-  uint8_t protocol;
+  uint8_t kind;     /* KIND_ */
   uint8_t awake;
   uint8_t blocked;  /* the peer takes no more output for now */
   uint8_t told;     /* that the server stops */
@@ -54,10 +44,10 @@ struct session {
 /* ---- session.c ---- */
 
 /* Takes a new connection over, or closes it if there is no memory. `peer` as accept gave it. */
-void session_open(int fd, const struct sockaddr_storage *peer, uint32_t protocol);
+void session_open(int fd, const struct sockaddr_storage *peer, uint8_t kind);
 
 /* Says 421 and closes. */
-void session_refuse(int fd, uint32_t protocol, const char *enhanced, const char *text);
+void session_refuse(int fd, uint8_t kind, const char *enhanced, const char *text);
 
 /* How many there are, in all and from the address of this peer (IPv6: from its /64). */
 size_t sessions_count(void);

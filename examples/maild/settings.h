@@ -1,0 +1,38 @@
+/* settings.h: what the command line said.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef MAILD_SETTINGS_H
+#define MAILD_SETTINGS_H
+
+#include "../common.h"
+
+/* What a listener is for: the presets of the library, by their numbers. */
+enum { KIND_MX = EHLO_PRESET_MX, KIND_SUBMISSION = EHLO_PRESET_SUBMISSION, KIND_LMTP = EHLO_PRESET_LMTP, KINDS = 3 };
+
+/* A place to listen at. */
+struct place {
+  const char *option;
+  const char *where;
+  const char *word; /* in the log */
+  uint8_t kind;
+};
+
+struct settings {
+  ehlo_server_config config[KINDS];
+  struct recipients recipients;
+  struct place *places;
+  size_t place_count;
+  const char *maildir;
+  const char *check;
+  uint64_t max_connections, max_per_address; /* 0: no limit */
+  uint64_t check_timeout, max_pending, writers, grace;
+  int discard, quiet, by_poll;
+};
+extern struct settings settings;
+
+/* Fills `settings`. Bad usage, and --help, end the process. */
+void settings_read(int argc, char **argv);
+void settings_forget(void);
+
+#endif
