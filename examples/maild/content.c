@@ -84,7 +84,7 @@ static int commit(struct session *session)
     for (uint32_t copy = 0; copy < envelope->recipients[i]->copies; copy++, directory += strlen(directory) + 1)
       mailboxes[count++] = directory;
   }
-  int all = session->kind != KIND_LMTP;
+  int all = session->place->kind != KIND_LMTP;
   envelope->storing = message_commit(&envelope->message, mailboxes, count, all, on_stored, session);
   free(mailboxes);
   return envelope->storing != 0 ? 0 : EAGAIN; /* no writer, or too much for it */
@@ -109,11 +109,11 @@ static int write_header(struct session *session)
   time_t now = time(NULL);
   struct tm local;
   localtime_r(&now, &local);
-  const char *client = session_client(session);
+  const char *client = address_text(&session->client);
   ehlo_received received = {
       .hello = ehlo_server_hello(session->server),
       .client_address = ehlo_span_of(client[0] == '[' ? client : NULL),
-      .by = settings.config[session->kind].hostname,
+      .by = settings.config[session->place->kind].hostname,
       .with = ehlo_server_transmission_type(session->server),
       .id = ehlo_span_of(envelope->message.id),
       .recipient = only != NULL ? recipient_path(only) : ehlo_span_of(NULL),
@@ -160,7 +160,7 @@ static void on_made(void *owner, uint32_t number, const char *said);
 static int find_place(struct session *session, size_t from)
 {
   struct envelope *envelope = session->envelope;
-  size_t most = session->kind == KIND_LMTP ? envelope->accepted : from + 1;
+  size_t most = session->place->kind == KIND_LMTP ? envelope->accepted : from + 1;
   int error = EINVAL;
   for (envelope->place = from; envelope->place < most; envelope->place++) {
     const char *mailbox = envelope->recipients[envelope->place]->directories;
@@ -185,7 +185,7 @@ static void on_made(void *owner, uint32_t number, const char *said)
   envelope->making = 0;
   if (error == 0)
     error = message_begin(&envelope->message, mailbox);
-  if (error != 0 && session->kind == KIND_LMTP && envelope->place + 1 < envelope->accepted) {
+  if (error != 0 && session->place->kind == KIND_LMTP && envelope->place + 1 < envelope->accepted) {
     complain(mailbox, strerror(error));
     error = find_place(session, envelope->place + 1);
   }

@@ -127,7 +127,7 @@ int envelope_has_it(const struct envelope *envelope, size_t ordinal)
 
 void log_client(const struct session *session)
 {
-  fprintf(stderr, " client=%s:%u hello=", session_client(session), session->port);
+  fprintf(stderr, " client=%s:%u hello=", address_text(&session->client), session->client.port);
   print_octets(stderr, ehlo_server_hello(session->server), 0);
 }
 
@@ -142,6 +142,12 @@ void log_accepted(const struct session *session, uint64_t octets)
   const struct envelope *envelope = session->envelope;
   fprintf(stderr, "%s: accepted id=%s", program, envelope->message.id);
   log_client(session);
+  if (session->stream.tls != NULL)
+    fprintf(stderr, " tls=%s", stream_protocol(&session->stream));
+  if (ehlo_server_authenticated(session->server)) {
+    fputs(" user=", stderr);
+    print_octets(stderr, ehlo_server_identity(session->server), 0);
+  }
   log_sender(envelope);
   const char *before = " to=";
   for (size_t i = 0; i < envelope->accepted; i++) {

@@ -47,17 +47,17 @@ static void complain_rarely(const char *what, const char *why)
   complain(what, why);
 }
 
-static void let_in(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
+static void let_in(const struct listener *listener, int fd, const struct address *peer)
 {
   if (sessions_count() >= settings.max_connections) {
     complain_rarely("connection", "too many in all");
-    session_refuse(fd, listener->place->kind, "4.3.2", "Too many connections, try again later");
-  } else if (settings.max_per_address != 0 && peer->ss_family != AF_UNIX &&
+    session_refuse(fd, listener->place, "4.3.2", "Too many connections, try again later");
+  } else if (settings.max_per_address != 0 && peer->family != AF_UNIX &&
              sessions_from(peer) >= settings.max_per_address) {
     complain_rarely("connection", "too many from one address");
-    session_refuse(fd, listener->place->kind, "4.7.0", "Too many connections from your address");
+    session_refuse(fd, listener->place, "4.7.0", "Too many connections from your address");
   } else {
-    session_open(fd, peer, listener->place->kind);
+    session_open(fd, peer, listener->place);
   }
 }
 
@@ -65,10 +65,12 @@ static void let_in(const struct listener *listener, int fd, const struct sockadd
 static int take_one(struct listener *listener)
 {
   struct source *source = &listener->source;
-  struct sockaddr_storage peer = {.ss_family = AF_UNIX};
-  socklen_t size = sizeof peer;
-  int fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  struct sockaddr_storage from = {.ss_family = AF_UNIX};
+  struct address peer;
+  socklen_t size = sizeof from;
+  int fd = accept4(source->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
+    address_take(&peer, &from);
     let_in(listener, fd, &peer);
     return 1;
   }
@@ -80,7 +82,7 @@ static int take_one(struct listener *listener)
     close(reserve);
     fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
-      session_refuse(fd, listener->place->kind, "4.3.2", "Too many connections, try again later");
+      session_refuse(fd, listener->place, "4.3.2", "Too many connections, try again later");
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
       return 1;

@@ -13,9 +13,11 @@
  *     maild.c     signals, the beginning, the end */
 #define _GNU_SOURCE
 
+#include "certificates.h"
 #include "checking.h"
 #include "delivery.h"
 #include "listener.h"
+#include "passwords.h"
 #include "session.h"
 
 #include <errno.h>
@@ -62,6 +64,14 @@ static void stop(void)
   sessions_stop(STOP_IN_ORDER);
 }
 
+static void reload(void)
+{
+  fprintf(stderr, "%s: reading files again\n", program);
+  certificates_reload();
+  if (settings.passwords != NULL)
+    passwords_reload();
+}
+
 static void on_pipe(struct source *source, unsigned events)
 {
   char octets[16];
@@ -70,6 +80,8 @@ static void on_pipe(struct source *source, unsigned events)
   for (ssize_t i = 0; i < count; i++) {
     if (octets[i] == SIGUSR1)
       sessions_status();
+    else if (octets[i] == SIGHUP)
+      reload();
     else
       stop();
   }
@@ -77,7 +89,7 @@ static void on_pipe(struct source *source, unsigned events)
 
 static void watch_signals(struct source *source)
 {
-  static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+  static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
   if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
     bad_system("pipe", strerror(errno));
   *source = (struct source){.fd = signal_pipe[0], .ready = on_pipe};
@@ -109,10 +121,15 @@ int main(int argc, char **argv)
   program = "maild";
   setvbuf(stderr, log, _IOFBF, sizeof log); /* written out once a round */
   settings_read(argc, argv);
+  if (settings.hash_password != NULL)
+    return passwords_hash(settings.hash_password);
   raise_limit();
   if (loop_open(settings.by_poll) != 0)
     bad_system("epoll", strerror(errno));
   watch_signals(&signals);
+  certificates_open();
+  if (settings.passwords != NULL)
+    passwords_open(settings.passwords);
   if (settings.maildir != NULL)
     delivery_open(settings.maildir, (unsigned)settings.writers, settings.config[0].hostname);
   if (settings.check != NULL)
@@ -130,8 +147,11 @@ int main(int argc, char **argv)
   loop_forget(&signals);
   if (settings.check != NULL)
     checking_close();
+  if (settings.passwords != NULL)
+    passwords_close();
   if (settings.maildir != NULL)
     delivery_close();
+  certificates_close();
   loop_close();
   settings_forget();
   fprintf(stderr, "%s: stopped\n", program);

@@ -7,8 +7,10 @@
  * forgotten at the end.
  */
 #define _GNU_SOURCE
+#include "certificates.h"
 #include "checking.h"
 #include "envelope.h"
+#include "login.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +57,7 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
     return answer(server, event, verdict.code, verdict.enhanced, verdict.text);
   if (settings.check == NULL)
     return answered(ehlo_server_accept(server, event->ticket));
-  uint64_t question = checking_ask(path->mailbox, sender_mailbox(envelope), session_client(session),
+  uint64_t question = checking_ask(path->mailbox, sender_mailbox(envelope), address_text(&session->client),
                                    ehlo_server_hello(server), on_checked, session, event->ticket);
   if (question == 0)
     return answer(server, event, 451, "4.4.3", "The recipient cannot be checked now");
@@ -82,6 +84,8 @@ static void on_reply(struct session *session, const ehlo_event_reply *reply)
     log_refused(session, reply, NULL);
   else if (reply->verb == EHLO_VERB_QUIT)
     session->quit = 1;
+  if (reply->verb == EHLO_VERB_AUTH && reply->code != 334)
+    login_forget(session);
 }
 
 int policy_event(ehlo_server *server, const ehlo_event *event, void *user)
@@ -94,6 +98,10 @@ int policy_event(ehlo_server *server, const ehlo_event *event, void *user)
   case EHLO_EVENT_BODY: return content_body(session, server, event);
   case EHLO_EVENT_MESSAGE:
   case EHLO_EVENT_RESULT: return content_verdict(session, server, event);
+  case EHLO_EVENT_AUTH: return login_check(session, server, event);
+  case EHLO_EVENT_STEP: return login_step(session, server, event);
+  case EHLO_EVENT_STARTTLS:
+    return certificates_context() == NULL ? EHLO_HANDLED : answered(ehlo_server_accept(server, event->ticket));
   case EHLO_EVENT_END: on_end(session, &event->as.end); return EHLO_HANDLED;
   case EHLO_EVENT_REPLY: on_reply(session, &event->as.reply); return EHLO_HANDLED;
   case EHLO_EVENT_CANCEL: helper_cancel(event->as.cancel.tag); return EHLO_HANDLED;

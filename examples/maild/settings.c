@@ -5,7 +5,9 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "settings.h"
 
+#include "../tls.h"
 #include "delivery.h"
+#include "hash.h"
 
 #include <getopt.h>
 #include <stddef.h>
@@ -37,7 +39,8 @@ enum what {
   SESSION, /* a uint32_t of all configs; `at` is its place there */
   TIMEOUT,
   MAX_SIZE,
-  PLACE, /* to listen at, for what `least` says */
+  PLACE,     /* to listen at, for what `least` says */
+  TLS_PLACE, /* the same, under TLS from the beginning */
   HOSTNAME,
   DOMAIN,
   REFUSE,
@@ -62,6 +65,10 @@ struct row {
 #define LISTEN(name, kind, word, help)          \
   {                                             \
     PLACE, name, "ADDR", help, 0, kind, 0, word \
+  }
+#define LISTEN_TLS(name, kind, word, help)          \
+  {                                                 \
+    TLS_PLACE, name, "ADDR", help, 0, kind, 0, word \
   }
 #define SWITCH(name, field, help)                 \
   {                                               \
@@ -89,6 +96,9 @@ static const struct row rows[] = {
           "one), or the path of a Unix socket. Each can be given several times."),
     LISTEN("listen", KIND_MX, "smtp", "take mail for the domains below from anybody (as on port 25)"),
     LISTEN("submission", KIND_SUBMISSION, "submission", "take mail from users who log in (as on port 587)"),
+    LISTEN_TLS("smtps", KIND_MX, "smtps", "as --listen, under TLS from the beginning"),
+    LISTEN_TLS("submissions", KIND_SUBMISSION, "submissions",
+               "as --submission, under TLS from the beginning (port 465)"),
     LISTEN("lmtp", KIND_LMTP, "lmtp", "take mail by LMTP, from a mail server beside this one"),
     LISTEN("lmtp-listen", KIND_LMTP, "lmtp", "the same"),
     OTHER(HOSTNAME, "hostname", "NAME", "this host's name or address literal (localhost)"),
@@ -100,6 +110,14 @@ static const struct row rows[] = {
     COUNT("check-timeout", "SECONDS", check_timeout, 1, 3600, "that it may take to answer, else 451 (30)"),
     COUNT("max-pending", "N", max_pending, 1, EHLO_MAX_MAX_PENDING,
           "recipients of a session that are asked about at a time (100)"),
+
+    TITLE("Who may log in"),
+    WORD("passwords", "FILE", passwords, "users and hashes of their passwords; for --submission. Read again at SIGHUP"),
+    WORD("hash-password", "NAME", hash_password, "read a password from standard input and show its line for that file"),
+
+    TITLE("TLS"),
+    WORD("tls-cert", "FILE", tls_cert, "certificate and chain in PEM: STARTTLS is offered. Read again at SIGHUP"),
+    WORD("tls-key", "FILE", tls_key, "its private key (in the same file)"),
 
     TITLE("Where it goes"),
     WORD("maildir", "DIR", maildir, "deliver to DIR/ADDRESS, a Maildir for each recipient"),
@@ -135,7 +153,8 @@ static _Noreturn void show_help(void)
       printf("  %-28s %s\n", words, rows[i].help);
     }
   }
-  puts("\nThe log goes to standard error. SIGTERM stops in order, twice: at once. SIGUSR1 logs a line of figures.");
+  puts("\nThe log goes to standard error. SIGTERM stops in order, twice: at once. SIGUSR1 logs a line of figures.\n"
+       "SIGHUP reads certificates and passwords again.");
   exit(EX_OK);
 }
 
@@ -174,8 +193,12 @@ static void take(const struct row *row, char *text)
   case FLAG: memcpy((char *)&settings + row->at, &one, sizeof one); break;
   case TEXT: memcpy((char *)&settings + row->at, &text, sizeof text); break;
   case PLACE:
-    settings.places[settings.place_count++] =
-        (struct place){.option = row->name, .where = text, .word = row->word, .kind = (uint8_t)row->least};
+  case TLS_PLACE:
+    settings.places[settings.place_count++] = (struct place){.option = row->name,
+                                                             .where = text,
+                                                             .word = row->word,
+                                                             .kind = (uint8_t)row->least,
+                                                             .tls = row->what == TLS_PLACE};
     break;
   case HOSTNAME:
     hostname = option_domain(option, text);
@@ -198,18 +221,49 @@ static void set_defaults(void)
     config->hostname = ehlo_span_of("localhost");
     config->output_size = OUTPUT_SIZE;
     config->offer[EHLO_EXT_DSN] = 0; /* who offers it has to send notifications */
-    config->offer[EHLO_EXT_STARTTLS] = 0;
+    if (i == KIND_SUBMISSION)
+      config->mechanisms |= 1U << EHLO_SASL_SCRAM_SHA_256;
   }
+}
+
+static void need(const struct place *place, const void *what, const char *why)
+{
+  char option[40];
+  snprintf(option, sizeof option, "--%s", place->option);
+  if (what == NULL)
+    bad_usage(option, why);
+}
+
+/* What one option needs of another. */
+static void check_tls(void)
+{
+  if (settings.tls_key != NULL && settings.tls_cert == NULL)
+    bad_usage("--tls-key", "goes with --tls-cert");
+  if (settings.tls_cert != NULL && !tls_is_there())
+    bad_usage("--tls-cert", "this maild was built without OpenSSL, which it needs for TLS");
+  if (settings.passwords != NULL && !hash_is_there())
+    bad_usage("--passwords", "this maild was built without OpenSSL, which it needs for them");
+  for (size_t i = 0; i < settings.place_count; i++) {
+    if (settings.places[i].tls)
+      need(&settings.places[i], settings.tls_cert, "--tls-cert is needed for TLS");
+    if (settings.places[i].kind == KIND_SUBMISSION)
+      need(&settings.places[i], settings.passwords, "--passwords is needed for those who log in");
+  }
+  for (size_t i = 0; i < KINDS; i++)
+    settings.config[i].offer[EHLO_EXT_STARTTLS] = settings.tls_cert != NULL;
 }
 
 static void check(void)
 {
+  if (settings.hash_password != NULL)
+    return;
   if (settings.place_count == 0)
     bad_usage("--listen", "an address to listen on is needed; see --help");
   if (settings.maildir == NULL && !settings.discard)
     bad_usage("--maildir", "a place for messages is needed (or --discard); see --help");
   if (settings.maildir != NULL && settings.discard)
     bad_usage("--discard", "goes without --maildir");
+  check_tls();
   uint32_t pending = settings.check != NULL ? (uint32_t)settings.max_pending : 1;
   for_all(OF_SESSION(max_pending), &pending, sizeof pending);
   for (size_t i = 0; i < KINDS; i++) {

@@ -16,6 +16,7 @@ struct place {
   const char *where;
   const char *word; /* in the log */
   uint8_t kind;
+  uint8_t tls; /* from the beginning */
 };
 
 struct settings {
@@ -25,6 +26,9 @@ struct settings {
   size_t place_count;
   const char *maildir;
   const char *check;
+  const char *passwords;
+  const char *hash_password;
+  const char *tls_cert, *tls_key;
   uint64_t max_connections, max_per_address; /* 0: no limit */
   uint64_t check_timeout, max_pending, writers, grace;
   int discard, quiet, by_poll;

@@ -6,7 +6,7 @@ import unittest
 
 from maild import MESSAGE, OPEN, STORED, Maild, Peer
 
-ALL = ('--listen', '127.0.0.1:0', '--submission', '127.0.0.1:0', '--lmtp', '127.0.0.1:0')
+ALL = ('--listen', '127.0.0.1:0', '--lmtp', '127.0.0.1:0')
 LHLO = ('LHLO client.example', *OPEN[1:])
 
 
@@ -17,7 +17,7 @@ def keywords(reply):
 class Listeners(unittest.TestCase):
     def test_maild_listeners(self):
         """maild: --listen, --submission and --lmtp in one process: each is what it is for"""
-        with Maild(listen=ALL) as maild:
+        with Maild('--passwords', '/dev/null', listen=(*ALL, '--submission', '127.0.0.1:0')) as maild:
             with Peer(maild.ports['smtp']) as peer:
                 self.assertFalse({'AUTH', 'DSN', 'BINARYMIME'} & keywords(peer.command(OPEN[0])))
                 self.assertEqual(peer.deliver(opening=OPEN[1:]), 250)
