@@ -83,7 +83,9 @@ int envelope_add(struct envelope *envelope, const ehlo_path *path, const char *d
   recipient->len = (uint32_t)path->raw.len;
   recipient->copies = copies;
   memcpy(recipient->spelt, path->raw.ptr, path->raw.len);
-  recipient->directories = memcpy(recipient->spelt + path->raw.len, directories, size);
+  recipient->directories = recipient->spelt + path->raw.len;
+  if (size > 0)
+    memcpy(recipient->spelt + path->raw.len, directories, size);
   envelope->recipients[envelope->count++] = recipient;
   return 0;
 }

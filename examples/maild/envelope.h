@@ -28,7 +28,8 @@ struct envelope {
   struct message message;
   struct recipient **recipients;
   size_t accepted, count, room;
-  size_t copies; /* of those that were accepted */
+  size_t copies;       /* of those that were accepted */
+  size_t asked_copies; /* and of those that may be */
 
   int begun;        /* the file is there, or could not be made */
   uint64_t making;  /* a mailbox, the one of the recipient `place`; 0: none is */

@@ -13,6 +13,7 @@
  *     maild.c     signals, the beginning, the end */
 #define _GNU_SOURCE
 
+#include "aliases.h"
 #include "certificates.h"
 #include "checking.h"
 #include "delivery.h"
@@ -70,6 +71,8 @@ static void reload(void)
   certificates_reload();
   if (settings.passwords != NULL)
     passwords_reload();
+  if (settings.aliases != NULL)
+    aliases_reload();
 }
 
 static void on_pipe(struct source *source, unsigned events)
@@ -132,6 +135,8 @@ int main(int argc, char **argv)
     passwords_open(settings.passwords);
   if (settings.maildir != NULL)
     delivery_open(settings.maildir, (unsigned)settings.writers, settings.config[0].hostname);
+  if (settings.aliases != NULL)
+    aliases_open(settings.aliases); /* which looks for Maildirs */
   if (settings.check != NULL)
     checking_open(settings.check, (unsigned)settings.check_timeout);
   grace.fire = on_grace;
@@ -152,6 +157,7 @@ int main(int argc, char **argv)
   if (settings.maildir != NULL)
     delivery_close();
   certificates_close();
+  aliases_close();
   loop_close();
   settings_forget();
   fprintf(stderr, "%s: stopped\n", program);

@@ -7,6 +7,7 @@
  * forgotten at the end.
  */
 #define _GNU_SOURCE
+#include "aliases.h"
 #include "certificates.h"
 #include "checking.h"
 #include "envelope.h"
@@ -49,9 +50,20 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
   struct envelope *envelope = session->envelope;
   char directory[MAILBOX_NAME + 1] = "";
   struct verdict verdict = recipients_judge(&settings.recipients, path);
-  if (verdict.code == 250 && settings.maildir != NULL && delivery_mailbox(path, directory) != 0)
+  if (verdict.code == 250 && delivery_mailbox(path, directory) != 0)
     verdict = (struct verdict){553, "5.1.3", "That name is too long for a mailbox"};
-  if (envelope_add(envelope, path, directory, 1, event->ticket) != 0)
+  struct expansion whom = {directory, NULL, 1};
+  if (verdict.code == 250 && settings.aliases != NULL) {
+    whom = aliases_expand(directory);
+    if (whom.count == 0)
+      verdict = (struct verdict){550, "5.1.1", "No such mailbox here"};
+  }
+  /* Each reply to a writer has an octet for each copy; those whose verdict is out may come too. */
+  if (verdict.code == 250 && envelope->asked_copies + whom.count > DELIVERY_MAILBOXES)
+    verdict = (struct verdict){452, "4.5.3", "Too many mailboxes in one message"};
+  if (verdict.code == 250)
+    envelope->asked_copies += whom.count;
+  if (envelope_add(envelope, path, whom.directories, whom.count, event->ticket) != 0)
     return answer(server, event, 451, "4.3.0", NULL);
   if (verdict.code != 250)
     return answer(server, event, verdict.code, verdict.enhanced, verdict.text);
@@ -98,6 +110,8 @@ int policy_event(ehlo_server *server, const ehlo_event *event, void *user)
   case EHLO_EVENT_BODY: return content_body(session, server, event);
   case EHLO_EVENT_MESSAGE:
   case EHLO_EVENT_RESULT: return content_verdict(session, server, event);
+  case EHLO_EVENT_VRFY: return settings.allow_vrfy ? aliases_verify(server, event) : EHLO_HANDLED;
+  case EHLO_EVENT_EXPN: return settings.allow_expn ? aliases_list(server, event) : EHLO_HANDLED;
   case EHLO_EVENT_AUTH: return login_check(session, server, event);
   case EHLO_EVENT_STEP: return login_step(session, server, event);
   case EHLO_EVENT_STARTTLS:

@@ -156,7 +156,8 @@ static void begin_tls(struct session *session)
 {
   session->phase = PHASE_HANDSHAKE;
   session->seconds = UINT32_MAX; /* so that the clock starts anew behind it */
-  timer_set(&session->timer, loop_now() + HANDSHAKE * 1000);
+  uint32_t patience = settings.config[session->place->kind].command_timeout;
+  timer_set(&session->timer, loop_now() + (patience < HANDSHAKE ? patience : HANDSHAKE) * 1000);
   if (certificates_context() == NULL || stream_start_server(&session->stream, certificates_context()) != 0) {
     complain("TLS", certificates_context() == NULL ? "it is gone" : tls_error());
     session->half = 1;

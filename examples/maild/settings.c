@@ -106,6 +106,10 @@ static const struct row rows[] = {
     TITLE("Whom it is for"),
     OTHER(DOMAIN, "domain", "NAME", "accept recipients at NAME; repeatable (none but <Postmaster>)"),
     OTHER(REFUSE, "refuse", "ADDRESS", "refuse this recipient; repeatable"),
+    WORD("aliases", "FILE", aliases,
+         "only who is an alias there, or has a Maildir; see maild(8). Read again at SIGHUP"),
+    SWITCH("allow-vrfy", allow_vrfy, "VRFY tells who of them is there"),
+    SWITCH("allow-expn", allow_expn, "EXPN tells who gets the mail for an alias"),
     WORD("check-recipients", "COMMAND", check, "ask this program about each recipient; see README.md"),
     COUNT("check-timeout", "SECONDS", check_timeout, 1, 3600, "that it may take to answer, else 451 (30)"),
     COUNT("max-pending", "N", max_pending, 1, EHLO_MAX_MAX_PENDING,
@@ -154,7 +158,7 @@ static _Noreturn void show_help(void)
     }
   }
   puts("\nThe log goes to standard error. SIGTERM stops in order, twice: at once. SIGUSR1 logs a line of figures.\n"
-       "SIGHUP reads certificates and passwords again.");
+       "SIGHUP reads certificates, passwords and aliases again.");
   exit(EX_OK);
 }
 
@@ -263,6 +267,12 @@ static void check(void)
     bad_usage("--maildir", "a place for messages is needed (or --discard); see --help");
   if (settings.maildir != NULL && settings.discard)
     bad_usage("--discard", "goes without --maildir");
+  if (settings.aliases == NULL && (settings.allow_vrfy || settings.allow_expn))
+    bad_usage(settings.allow_vrfy ? "--allow-vrfy" : "--allow-expn", "goes with --aliases");
+  for (size_t i = 0; i < KINDS; i++) {
+    settings.config[i].offer[EHLO_EXT_VRFY] = (uint8_t)settings.allow_vrfy;
+    settings.config[i].offer[EHLO_EXT_EXPN] = (uint8_t)settings.allow_expn;
+  }
   check_tls();
   uint32_t pending = settings.check != NULL ? (uint32_t)settings.max_pending : 1;
   for_all(OF_SESSION(max_pending), &pending, sizeof pending);

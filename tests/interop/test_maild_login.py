@@ -171,6 +171,17 @@ class Tls(Case):
             maild.wait()
             self.assertLess(time.monotonic() - begun, 5)
 
+    def test_maild_tls_timeout(self):
+        """maild, TLS: a handshake that takes longer than --timeout is closed, from the beginning or behind STARTTLS"""
+        with self.maild('--timeout', '1') as maild:
+            with Peer(maild.ports['smtps'], greet=False) as one, Peer(maild.ports['smtp']) as other:
+                self.assertEqual(other.codes(OPEN[0], 'STARTTLS'), [250, 220])
+                begun = time.monotonic()
+                other.send(b'\x16\x03\x01')
+                self.assertTrue(one.gone() and other.gone())
+                self.assertTrue(0.7 < time.monotonic() - begun < 4)
+                maild.wait_log('because="timed out"', 2)
+
     def test_maild_tls_reload(self):
         """maild, TLS: SIGHUP: a new certificate for newcomers, sessions go on; a broken file changes nothing"""
         pem, key = certificate(self.directory, 'changing')
