@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "envelope.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,19 +93,21 @@ static int commit(struct session *session)
 
 /* ---- a place for the content ------------------------------------------------------------------------------------- */
 
-/* Return-Path, Delivered-To and Received. For several recipients, who have one file in common, no recipient is named:
- * blind copies would tell each other (RFC 5321 7.2). Returns 0 or an errno. */
-static int write_header(struct session *session)
+enum { WITH_RETURN_PATH = 1 };
+
+/* Return-Path and Delivered-To, for what is delivered here, and Received. For several recipients, who have one file in
+ * common, no recipient is named: blind copies would tell each other (RFC 5321 7.2). Returns the length, or 0. */
+static size_t make_header(struct session *session, int how, char header[HEADER])
 {
   struct envelope *envelope = session->envelope;
   const struct recipient *only = envelope->accepted == 1 ? envelope->recipients[0] : NULL;
-  char header[HEADER];
-  size_t used;
+  size_t used = 0;
   size_t length;
-  if (ehlo_format_return_path(envelope->sender, EHLO_PARSE_UTF8, header, sizeof header, &used) != EHLO_OK)
-    return EINVAL;
-  if (only != NULL)
-    used += (size_t)snprintf(header + used, sizeof header - used, "Delivered-To: %.*s\r\n", (int)only->mailbox_len,
+  if (how == WITH_RETURN_PATH &&
+      ehlo_format_return_path(envelope->sender, EHLO_PARSE_UTF8, header, HEADER, &used) != EHLO_OK)
+    return 0;
+  if (how == WITH_RETURN_PATH && only != NULL)
+    used += (size_t)snprintf(header + used, HEADER - used, "Delivered-To: %.*s\r\n", (int)only->mailbox_len,
                              recipient_mailbox(only).ptr);
   time_t now = time(NULL);
   struct tm local;
@@ -121,10 +124,24 @@ static int write_header(struct session *session)
       .utc_offset = (int32_t)(local.tm_gmtoff / 60),
       .time = now,
   };
-  if (ehlo_format_received(&received, header + used, sizeof header - used, &length) != EHLO_OK)
-    return EINVAL;
-  ehlo_span span = {header, used + length};
-  return message_write(&envelope->message, &span, 1);
+  return ehlo_format_received(&received, header + used, HEADER - used, &length) == EHLO_OK ? used + length : 0;
+}
+
+/* Returns 0 or an errno. */
+static int write_header(struct session *session)
+{
+  char header[HEADER];
+  ehlo_span span = {header, make_header(session, WITH_RETURN_PATH, header)};
+  return span.len == 0 ? EINVAL : message_write(&session->envelope->message, &span, 1);
+}
+
+/* To the next server, in front of the first piece of content. */
+static int relay_header(struct session *session, ehlo_server *server, const ehlo_event *event)
+{
+  char header[HEADER];
+  ehlo_span span = {header, make_header(session, 0, header)};
+  session->envelope->begun = 1;
+  return relay_data(session, server, event, span);
 }
 
 /* The file is open, or could not be: whoever waits for it goes on. */
@@ -206,6 +223,8 @@ static int begin(struct session *session, const ehlo_event *event)
 
 int content_data(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
+  if (session->envelope->relaying && session->envelope->recipients[0]->relayed)
+    return relay_header(session, server, event);
   if (settings.discard)
     return answered(ehlo_server_accept(server, event->ticket));
   int error = begin(session, event);
@@ -233,6 +252,10 @@ int content_body(struct session *session, ehlo_server *server, const ehlo_event 
 {
   struct envelope *envelope = session->envelope;
   const ehlo_event_body *body = &event->as.body;
+  if (envelope->relaying && envelope->recipients[0]->relayed) {
+    int result = envelope->begun ? EHLO_HANDLED : relay_header(session, server, event);
+    return result == EHLO_HANDLED ? relay_body(session, server, event) : result;
+  }
   if (settings.discard)
     return EHLO_HANDLED;
   if (!envelope->begun) {
@@ -257,6 +280,10 @@ int content_verdict(struct session *session, ehlo_server *server, const ehlo_eve
 {
   struct envelope *envelope = session->envelope;
   size_t ordinal = event->type == EHLO_EVENT_RESULT ? event->as.result.ordinal : 0;
+  if (envelope->relaying && envelope->recipients[0]->relayed) {
+    int result = envelope->begun ? EHLO_HANDLED : relay_header(session, server, event);
+    return result == EHLO_HANDLED ? relay_verdict(session, server, event) : result;
+  }
   if (settings.discard || envelope->told)
     return tell(session, event->ticket, ordinal);
   envelope->recipients[ordinal]->ticket = event->ticket;

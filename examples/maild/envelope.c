@@ -40,6 +40,9 @@ struct envelope *envelope_open(const ehlo_event_mail *mail)
   memcpy(envelope + 1, mail->path.raw.ptr, mail->path.raw.len);
   envelope->sender = (ehlo_span){(char *)(envelope + 1), mail->path.raw.len};
   envelope->sender_mailbox_len = (uint32_t)mail->path.mailbox.len;
+  envelope->size = mail->parameters.size;
+  envelope->has_size = mail->parameters.has_size;
+  envelope->body = mail->parameters.body;
   envelope->utf8 = mail->parameters.smtputf8 != 0;
   envelope->message.fd = -1;
   delivery_id(envelope->message.id);
@@ -78,6 +81,7 @@ int envelope_add(struct envelope *envelope, const ehlo_path *path, const char *d
   struct recipient *recipient = malloc(sizeof *recipient + path->raw.len + size);
   if (recipient == NULL)
     return -1;
+  memset(recipient, 0, sizeof *recipient);
   recipient->ticket = ticket;
   recipient->mailbox_len = (uint32_t)path->mailbox.len;
   recipient->len = (uint32_t)path->raw.len;
@@ -118,7 +122,7 @@ int envelope_has_it(const struct envelope *envelope, size_t ordinal)
 {
   const struct recipient *recipient = envelope->recipients[ordinal];
   uint32_t stored = 0;
-  if (settings.discard || envelope->all_stored)
+  if (settings.discard || envelope->all_stored || recipient->relayed)
     return 1;
   for (uint32_t i = 0; i < recipient->copies; i++)
     stored += envelope->results != NULL && envelope->results[recipient->first + i] == '.';
@@ -159,6 +163,8 @@ void log_accepted(const struct session *session, uint64_t octets)
     print_octets(stderr, recipient_path(envelope->recipients[i]), 0);
     before = ",";
   }
+  if (envelope->relaying && envelope->recipients[0]->relayed)
+    fprintf(stderr, " relay=%s", settings.relay_to);
   fprintf(stderr, " octets=%llu\n", (unsigned long long)octets);
 }
 

@@ -18,6 +18,9 @@ struct recipient {
   uint32_t len;
   uint32_t copies;         /* how many Maildirs get one */
   uint32_t first;          /* the place of the first of them in what a writer is told */
+  uint8_t relayed;         /* it is the next server's to say; */
+  uint8_t asked;           /* who has been asked, */
+  uint8_t told;            /* and what it said has been passed on */
   const char *directories; /* their names, each with a NUL; behind the path */
   char spelt[];            /* the path as it came */
 };
@@ -44,6 +47,13 @@ struct envelope {
   int all_stored;   /* this was its answer; if not, */
   char *results;    /* has '.' for each copy that is there, or is NULL: none is */
   int error;        /* why not */
+
+  int relaying;  /* it goes to the next server, */
+  int lost;      /* which is not there any more; */
+  int lost_code; /* this is the answer then */
+  uint64_t size; /* what MAIL said of it */
+  uint32_t has_size;
+  uint32_t body;
   int utf8;
   uint32_t sender_mailbox_len;
   ehlo_span sender; /* the path as it came; behind the struct */

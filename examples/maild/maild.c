@@ -19,6 +19,7 @@
 #include "delivery.h"
 #include "listener.h"
 #include "passwords.h"
+#include "relay.h"
 #include "session.h"
 
 #include <errno.h>
@@ -73,6 +74,8 @@ static void reload(void)
     passwords_reload();
   if (settings.aliases != NULL)
     aliases_reload();
+  if (settings.relay_to != NULL)
+    relay_reload();
 }
 
 static void on_pipe(struct source *source, unsigned events)
@@ -137,6 +140,8 @@ int main(int argc, char **argv)
     delivery_open(settings.maildir, (unsigned)settings.writers, settings.config[0].hostname);
   if (settings.aliases != NULL)
     aliases_open(settings.aliases); /* which looks for Maildirs */
+  if (settings.relay_to != NULL)
+    relay_open(settings.relay_to);
   if (settings.check != NULL)
     checking_open(settings.check, (unsigned)settings.check_timeout);
   grace.fire = on_grace;
@@ -157,6 +162,8 @@ int main(int argc, char **argv)
   if (settings.maildir != NULL)
     delivery_close();
   certificates_close();
+  if (settings.relay_to != NULL)
+    relay_close();
   aliases_close();
   loop_close();
   settings_forget();

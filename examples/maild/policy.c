@@ -12,6 +12,7 @@
 #include "checking.h"
 #include "envelope.h"
 #include "login.h"
+#include "relay.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 void policy_forget(struct session *session)
 {
+  relay_end(session);
   envelope_close(session->envelope);
   session->envelope = NULL;
 }
@@ -44,6 +46,24 @@ static void on_checked(void *owner, uint32_t ticket, const char *said)
   session_go_on(session);
 }
 
+/* Is this for the next server? Its users may send anybody mail. */
+static int is_elsewhere(const struct session *session, const ehlo_server *server, const ehlo_path *path)
+{
+  return settings.relay_to != NULL && session->place->kind == KIND_SUBMISSION && ehlo_server_authenticated(server) &&
+         path->kind != EHLO_PATH_POSTMASTER &&
+         recipients_domain(&settings.recipients, path->domain.raw) == settings.recipients.domain_count;
+}
+
+/* Which way the recipients go that are there, or may be: 1 to the next server, 0 here, -1 there are none. */
+static int goes_on_relay(const struct envelope *envelope)
+{
+  for (size_t i = 0; i < envelope->count; i++) {
+    if (envelope->recipients[i]->relayed || envelope->recipients[i]->copies > 0)
+      return envelope->recipients[i]->relayed;
+  }
+  return -1;
+}
+
 static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
   const ehlo_path *path = &event->as.rcpt.path;
@@ -52,6 +72,14 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
   struct verdict verdict = recipients_judge(&settings.recipients, path);
   if (verdict.code == 250 && delivery_mailbox(path, directory) != 0)
     verdict = (struct verdict){553, "5.1.3", "That name is too long for a mailbox"};
+  /* A message is answered with one code, and the two are answered by different servers: it goes one way or the other.
+   */
+  int elsewhere = is_elsewhere(session, server, path);
+  if ((verdict.code == 250 || elsewhere) && envelope->count > 0 && goes_on_relay(envelope) != elsewhere &&
+      goes_on_relay(envelope) >= 0)
+    verdict = (struct verdict){452, "4.5.3", "Recipients here and elsewhere go in separate messages"};
+  else if (elsewhere)
+    verdict = (struct verdict){0, NULL, NULL};
   struct expansion whom = {directory, NULL, 1};
   if (verdict.code == 250 && settings.aliases != NULL) {
     whom = aliases_expand(directory);
@@ -63,8 +91,10 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
     verdict = (struct verdict){452, "4.5.3", "Too many mailboxes in one message"};
   if (verdict.code == 250)
     envelope->asked_copies += whom.count;
-  if (envelope_add(envelope, path, whom.directories, whom.count, event->ticket) != 0)
+  if (envelope_add(envelope, path, whom.directories, verdict.code == 250 ? whom.count : 0, event->ticket) != 0)
     return answer(server, event, 451, "4.3.0", NULL);
+  if (verdict.code == 0)
+    return relay_rcpt(session, server, event);
   if (verdict.code != 250)
     return answer(server, event, verdict.code, verdict.enhanced, verdict.text);
   if (settings.check == NULL)

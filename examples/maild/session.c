@@ -12,6 +12,7 @@
 #include "blocks.h"
 #include "certificates.h"
 #include "login.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -57,6 +58,7 @@ static void destroy(struct session *session)
   session_unlist(session);
   policy_forget(session); /* if it ended for want of memory */
   login_forget(session);
+  relay_leave(session);
   free(session->bed);
   free(session->held);
   free(session);
@@ -67,6 +69,7 @@ static void destroy(struct session *session)
 static void finish(struct session *session)
 {
   session_leave_block(session);
+  relay_leave(session);
   if (session->half || stopping == STOP_AT_ONCE) {
     destroy(session);
     return;
@@ -205,7 +208,7 @@ static void drive(struct session *session)
 
 void session_go_on(struct session *session)
 {
-  if (session_wake(session) == 0)
+  if (session->server != NULL && session_wake(session) == 0)
     drive(session);
 }
 

@@ -17,6 +17,7 @@
 
 struct envelope;
 struct login;
+struct relay;
 
 /* What goes on on the connection. */
 enum {
@@ -51,6 +52,7 @@ struct session {
   struct address client;
   struct envelope *envelope; /* of the open transaction */
   struct login *login;       /* an exchange of AUTH that takes several steps */
+  struct relay *relay;       /* a connection to the next server */
   struct session *next, *previous;
   struct session *chain, **chain_from; /* of those whose address falls into the same bucket */
 };

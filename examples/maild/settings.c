@@ -17,6 +17,7 @@
 
 enum {
   OUTPUT_SIZE = 4096, /* replies to a batch leave in one write; costs idle sessions nothing */
+  RELAYED_TEXT = 384, /* of a reply of the next server; costs sessions under way as much for each recipient */
   MAX_OPTIONS = 64
 };
 
@@ -127,6 +128,10 @@ static const struct row rows[] = {
     WORD("maildir", "DIR", maildir, "deliver to DIR/ADDRESS, a Maildir for each recipient"),
     COUNT("writers", "N", writers, 1, DELIVERY_WRITERS, "processes that wait for the disk (4)"),
     SWITCH("discard", discard, "accept messages and drop them"),
+
+    WORD("relay-to", "HOST:PORT", relay_to, "pass mail of users for other domains on to this server"),
+    SWITCH("relay-tls", relay_tls_required,
+           "only under TLS with a certificate for HOST; else TLS is used if it is there"),
 
     TITLE("Limits"),
     OTHER(MAX_SIZE, "max-size", "N", "octets in a message (0: no limit)"),
@@ -276,6 +281,12 @@ static void check(void)
   check_tls();
   uint32_t pending = settings.check != NULL ? (uint32_t)settings.max_pending : 1;
   for_all(OF_SESSION(max_pending), &pending, sizeof pending);
+  if (settings.relay_to != NULL) {
+    settings.config[KIND_SUBMISSION].max_pending = (uint32_t)settings.max_pending;
+    settings.config[KIND_SUBMISSION].pending_text = RELAYED_TEXT;
+  }
+  if (settings.relay_tls_required && (settings.relay_to == NULL || !tls_is_there()))
+    bad_usage("--relay-tls", tls_is_there() ? "goes with --relay-to" : "this maild was built without OpenSSL");
   for (size_t i = 0; i < KINDS; i++) {
     if (ehlo_server_size(&settings.config[i]) == 0)
       bad_usage("options", ehlo_strerror(EHLO_ERR_CONFIG));

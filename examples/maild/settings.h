@@ -31,6 +31,8 @@ struct settings {
   const char *tls_cert, *tls_key;
   uint64_t max_connections, max_per_address; /* 0: no limit */
   uint64_t check_timeout, max_pending, writers, grace;
+  const char *relay_to;
+  int relay_tls_required;
   const char *aliases;
   int allow_vrfy, allow_expn;
   int discard, quiet, by_poll;
