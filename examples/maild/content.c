@@ -115,6 +115,7 @@ static size_t make_header(struct session *session, int how, char header[HEADER])
   const char *client = address_text(&session->client);
   ehlo_received received = {
       .hello = ehlo_server_hello(session->server),
+      .client_name = ehlo_span_of(session->client_name),
       .client_address = ehlo_span_of(client[0] == '[' ? client : NULL),
       .by = settings.config[session->place->kind].hostname,
       .with = ehlo_server_transmission_type(session->server),

@@ -150,7 +150,7 @@ void log_accepted(const struct session *session, uint64_t octets)
   log_client(session);
   if (session->stream.tls != NULL)
     fprintf(stderr, " tls=%s", stream_protocol(&session->stream));
-  if (ehlo_server_authenticated(session->server)) {
+  if (ehlo_server_identity(session->server).len > 0) {
     fputs(" user=", stderr);
     print_octets(stderr, ehlo_server_identity(session->server), 0);
   }

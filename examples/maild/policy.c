@@ -13,6 +13,7 @@
 #include "envelope.h"
 #include "login.h"
 #include "relay.h"
+#include "xclient.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ static void on_checked(void *owner, uint32_t ticket, const char *said)
 /* Is this for the next server? Its users may send anybody mail. */
 static int is_elsewhere(const struct session *session, const ehlo_server *server, const ehlo_path *path)
 {
-  return settings.relay_to != NULL && session->place->kind == KIND_SUBMISSION && ehlo_server_authenticated(server) &&
+  return settings.relay_to != NULL && session->place->kind == KIND_SUBMISSION && ehlo_server_identity(server).len > 0 &&
          path->kind != EHLO_PATH_POSTMASTER &&
          recipients_domain(&settings.recipients, path->domain.raw) == settings.recipients.domain_count;
 }
@@ -134,6 +135,12 @@ int policy_event(ehlo_server *server, const ehlo_event *event, void *user)
 {
   struct session *session = user;
   switch (event->type) {
+  case EHLO_EVENT_CONNECT:
+    xclient_vouch(session, server);
+    return session->crowded ? answer(server, event, 421, "4.7.0", "Too many connections from your address")
+                            : EHLO_HANDLED;
+  case EHLO_EVENT_HELLO: xclient_vouch(session, server); return EHLO_HANDLED;
+  case EHLO_EVENT_XCLIENT: return xclient_take(session, server, event);
   case EHLO_EVENT_MAIL: return on_mail(session, server, event);
   case EHLO_EVENT_RCPT: return on_rcpt(session, server, event);
   case EHLO_EVENT_DATA: return content_data(session, server, event);

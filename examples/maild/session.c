@@ -12,6 +12,7 @@
 #include "blocks.h"
 #include "certificates.h"
 #include "login.h"
+#include "proxy_protocol.h"
 #include "relay.h"
 
 #include <errno.h>
@@ -61,6 +62,9 @@ static void destroy(struct session *session)
   relay_leave(session);
   free(session->bed);
   free(session->held);
+  free(session->preamble);
+  free(session->client_name);
+  free(session->vouched);
   free(session);
 }
 
@@ -155,12 +159,18 @@ static void keep_time(struct session *session, int closing)
 
 static void shake_hands(struct session *session);
 
+/* For what comes before or between the library's turns. */
+static void begin_phase(struct session *session, uint8_t phase)
+{
+  uint32_t patience = settings.config[session->place->kind].command_timeout;
+  session->phase = phase;
+  session->seconds = UINT32_MAX; /* so that the clock starts anew behind it */
+  timer_set(&session->timer, loop_now() + (patience < HANDSHAKE ? patience : HANDSHAKE) * 1000);
+}
+
 static void begin_tls(struct session *session)
 {
-  session->phase = PHASE_HANDSHAKE;
-  session->seconds = UINT32_MAX; /* so that the clock starts anew behind it */
-  uint32_t patience = settings.config[session->place->kind].command_timeout;
-  timer_set(&session->timer, loop_now() + (patience < HANDSHAKE ? patience : HANDSHAKE) * 1000);
+  begin_phase(session, PHASE_HANDSHAKE);
   if (certificates_context() == NULL || stream_start_server(&session->stream, certificates_context()) != 0) {
     complain("TLS", certificates_context() == NULL ? "it is gone" : tls_error());
     session->half = 1;
@@ -290,6 +300,42 @@ void session_begin(struct session *session)
   drive(session);
 }
 
+/* ---- a balancer in front ----------------------------------------------------------------------------------------- */
+
+static void read_preamble(struct session *session)
+{
+  uint8_t octets[PREAMBLE_SIZE];
+  struct address client = session->client;
+  ssize_t size = recv(session->stream.fd, octets, sizeof octets, MSG_PEEK);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  size_t needed = size <= 0 ? 0 : preamble_needs(session->preamble, octets, (size_t)size);
+  int result = needed == 0 ? -1 : preamble_take(session->preamble, octets, needed, &client);
+  if (needed > 0 && recv(session->stream.fd, octets, needed, 0) != (ssize_t)needed)
+    result = -1;
+  if (result < 0) {
+    fprintf(stderr, "%s: no PROXY protocol client=%s:%u\n", program, address_text(&session->client),
+            session->client.port);
+    lose(session);
+  } else if (result > 0) {
+    free(session->preamble);
+    session->preamble = NULL;
+    session->crowded =
+        settings.max_per_address != 0 && client.family != AF_UNIX && sessions_from(&client) >= settings.max_per_address;
+    session_relist(session, &client);
+    session_begin(session);
+  }
+}
+
+static void expect_preamble(struct session *session)
+{
+  session->preamble = calloc(1, sizeof *session->preamble);
+  if (session->preamble == NULL)
+    lose(session);
+  else
+    begin_phase(session, PHASE_PREAMBLE);
+}
+
 /* ---- what happens ------------------------------------------------------------------------------------------------ */
 
 static void on_dialogue(struct session *session, unsigned events)
@@ -311,6 +357,7 @@ static void on_ready(struct source *source, unsigned events)
   switch (session->phase) {
   case PHASE_LINGER: linger(session); break;
   case PHASE_HANDSHAKE: shake_hands(session); break;
+  case PHASE_PREAMBLE: read_preamble(session); break;
   default: on_dialogue(session, events); break;
   }
 }
@@ -362,8 +409,14 @@ void session_open(int fd, const struct address *peer, const struct place *place)
   }
   if (peer->family == AF_UNIX && settings.config[place->kind].offer[EHLO_EXT_STARTTLS])
     ehlo_server_offer(session->server, EHLO_EXT_STARTTLS, 0); /* nobody listens in there */
+  session->trusted = networks_have(settings.xclient.list, settings.xclient.count, peer) != 0;
+  if (!session->trusted && settings.xclient.count > 0)
+    ehlo_server_offer(session->server, EHLO_EXT_XCLIENT, 0);
   session_list(session);
-  session_begin(session);
+  if (networks_have(settings.balancers.list, settings.balancers.count, peer))
+    expect_preamble(session);
+  else
+    session_begin(session);
 }
 
 int sessions_stopping(void)

@@ -17,6 +17,7 @@
 
 struct envelope;
 struct login;
+struct preamble;
 struct relay;
 
 /* What goes on on the connection. */
@@ -43,13 +44,19 @@ struct session {
   uint8_t wants;   /* LOOP_IN, LOOP_OUT: to read, to write, whatever that takes of the socket */
   uint8_t started; /* the greeting has been asked for */
   uint8_t awake;
-  uint8_t blocked;  /* the peer takes no more output for now */
-  uint8_t told;     /* that the server stops */
-  uint8_t closing;  /* the last words are on their way */
-  uint8_t half;     /* the peer has closed its side */
-  uint8_t quit;     /* the peer said QUIT */
-  uint8_t violated; /* the last EHLO_VIOLATION_, for the log */
+  uint8_t blocked;    /* the peer takes no more output for now */
+  uint8_t told;       /* that the server stops */
+  uint8_t closing;    /* the last words are on their way */
+  uint8_t half;       /* the peer has closed its side */
+  uint8_t quit;       /* the peer said QUIT */
+  uint8_t violated;   /* the last EHLO_VIOLATION_, for the log */
+  uint8_t trusted;    /* XCLIENT is believed */
+  uint8_t introduced; /* by that */
+  uint8_t crowded;    /* too many are there from the client's address */
   struct address client;
+  char *client_name;         /* as somebody trusted has told it, or NULL */
+  char *vouched;             /* whom he has logged in, or NULL */
+  struct preamble *preamble; /* in its phase */
   struct envelope *envelope; /* of the open transaction */
   struct login *login;       /* an exchange of AUTH that takes several steps */
   struct relay *relay;       /* a connection to the next server */

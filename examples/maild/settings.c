@@ -45,6 +45,7 @@ enum what {
   HOSTNAME,
   DOMAIN,
   REFUSE,
+  NETWORK, /* a struct networks */
   HELP
 };
 
@@ -86,6 +87,10 @@ struct row {
 #define IN_CONFIG(name, value, field, least, most, help)             \
   {                                                                  \
     SESSION, name, value, help, OF_SESSION(field), least, most, NULL \
+  }
+#define TRUST(name, field, help)                       \
+  {                                                    \
+    NETWORK, name, "CIDR", help, OF(field), 0, 0, NULL \
   }
 #define OTHER(what, name, value, help)         \
   {                                            \
@@ -132,6 +137,11 @@ static const struct row rows[] = {
     WORD("relay-to", "HOST:PORT", relay_to, "pass mail of users for other domains on to this server"),
     SWITCH("relay-tls", relay_tls_required,
            "only under TLS with a certificate for HOST; else TLS is used if it is there"),
+
+    TITLE("Who is believed who the client is. CIDR is 192.0.2.0/24, 2001:db8::/32, an address, or local for Unix "
+          "sockets"),
+    TRUST("proxy-protocol", balancers, "balancers there begin with HAProxy's PROXY protocol, 1 or 2; repeatable"),
+    TRUST("xclient", xclient, "peers there may use Postfix's XCLIENT; repeatable"),
 
     TITLE("Limits"),
     OTHER(MAX_SIZE, "max-size", "N", "octets in a message (0: no limit)"),
@@ -191,6 +201,13 @@ static void take_number(const struct row *row, const char *option, const char *t
   }
 }
 
+static void add_network(struct networks *networks, const char *option, const char *text)
+{
+  networks->list = realloc(networks->list, (networks->count + 1) * sizeof *networks->list);
+  if (networks->list == NULL || network_parse(&networks->list[networks->count++], text) != 0)
+    bad_usage(option, "a network is needed: 192.0.2.0/24, 2001:db8::/32, an address, or local");
+}
+
 static void take(const struct row *row, char *text)
 {
   struct recipients *recipients = &settings.recipients;
@@ -215,6 +232,7 @@ static void take(const struct row *row, char *text)
     break;
   case DOMAIN: recipients->domains[recipients->domain_count++] = option_domain(option, text); break;
   case REFUSE: recipients->refused[recipients->refused_count++] = option_address(option, text); break;
+  case NETWORK: add_network((struct networks *)(void *)((char *)&settings + row->at), option, text); break;
   case HELP: show_help();
   default: take_number(row, option, text); break;
   }
@@ -277,6 +295,7 @@ static void check(void)
   for (size_t i = 0; i < KINDS; i++) {
     settings.config[i].offer[EHLO_EXT_VRFY] = (uint8_t)settings.allow_vrfy;
     settings.config[i].offer[EHLO_EXT_EXPN] = (uint8_t)settings.allow_expn;
+    settings.config[i].offer[EHLO_EXT_XCLIENT] = settings.xclient.count > 0;
   }
   check_tls();
   uint32_t pending = settings.check != NULL ? (uint32_t)settings.max_pending : 1;
@@ -321,4 +340,6 @@ void settings_forget(void)
 {
   recipients_close(&settings.recipients);
   free(settings.places);
+  free(settings.balancers.list);
+  free(settings.xclient.list);
 }

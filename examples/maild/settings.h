@@ -6,6 +6,7 @@
 #define MAILD_SETTINGS_H
 
 #include "../common.h"
+#include "address.h"
 
 /* What a listener is for: the presets of the library, by their numbers. */
 enum { KIND_MX = EHLO_PRESET_MX, KIND_SUBMISSION = EHLO_PRESET_SUBMISSION, KIND_LMTP = EHLO_PRESET_LMTP, KINDS = 3 };
@@ -17,6 +18,11 @@ struct place {
   const char *word; /* in the log */
   uint8_t kind;
   uint8_t tls; /* from the beginning */
+};
+
+struct networks {
+  struct network *list;
+  size_t count;
 };
 
 struct settings {
@@ -31,6 +37,7 @@ struct settings {
   const char *tls_cert, *tls_key;
   uint64_t max_connections, max_per_address; /* 0: no limit */
   uint64_t check_timeout, max_pending, writers, grace;
+  struct networks balancers, xclient; /* whom is believed who the client is */
   const char *relay_to;
   int relay_tls_required;
   const char *aliases;

@@ -189,7 +189,13 @@ class Relay(Case):
             for commands, content in there.received:
                 self.assertTrue(all(octets.endswith(b'(broken off)') for octets in content), commands)
             with self.user(maild) as peer:
+                self.assertEqual(peer.codes(*LINES), [250, 250])
+                peer.send(f'BDAT {len(MESSAGE)}\r\n'.encode() + MESSAGE)
+                self.assertEqual(peer.replies(1), [250])
+                self.assertEqual(peer.code('RSET'), 250)
                 self.assertEqual(peer.deliver(opening=LINES), 250)
+            self.assertEqual([octets.endswith(b'.\r\n') for _, content in there.received[-2:] for octets in content],
+                             [False, True])
             self.assertNotIn('accepted', maild.log().replace('accepted id', '', 1))
 
     def test_maild_relay_slow(self):
