@@ -181,6 +181,7 @@ static _Noreturn void become(const struct helper *helper, int fd)
   signal(SIGTERM, SIG_IGN);
   signal(SIGUSR1, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
+  signal(SIGUSR2, SIG_IGN);
   signal(SIGCHLD, SIG_DFL);
   if (helper->command == NULL) {
     helper->run(fd);
@@ -190,6 +191,7 @@ static _Noreturn void become(const struct helper *helper, int fd)
   signal(SIGXFSZ, SIG_DFL);
   signal(SIGUSR1, SIG_DFL);
   signal(SIGHUP, SIG_DFL);
+  signal(SIGUSR2, SIG_DFL);
   if (dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0) /* all others are closed by exec */
     execl("/bin/sh", "sh", "-c", helper->command, (char *)NULL);
   _exit(127);

@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include "listener.h"
 
+#include "manager.h"
+#include "metrics.h"
 #include "session.h"
 
 #include <errno.h>
@@ -31,6 +33,7 @@ struct listener {
   struct timer pause;
   struct listener *next;
   const struct place *place;
+  int watched;
   char *path; /* of a Unix socket */
 };
 
@@ -49,12 +52,15 @@ static void complain_rarely(const char *what, const char *why)
 
 static void let_in(const struct listener *listener, int fd, const struct address *peer)
 {
+  metrics_count(METRIC_CONNECTIONS);
   if (sessions_count() >= settings.max_connections) {
+    metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many in all");
     session_refuse(fd, listener->place, "4.3.2", "Too many connections, try again later");
   } else if (settings.max_per_address != 0 && peer->family != AF_UNIX &&
              !networks_have(settings.balancers.list, settings.balancers.count, peer) &&
              sessions_from(peer) >= settings.max_per_address) {
+    metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many from one address");
     session_refuse(fd, listener->place, "4.7.0", "Too many connections from your address");
   } else {
@@ -120,7 +126,7 @@ static void add(const char *where, int fd, const struct place *place, const char
                                 .place = place,
                                 .path = path == NULL ? NULL : strdup(path)};
   listeners = listener;
-  if (listen(fd, BACKLOG) != 0 || loop_watch(&listener->source, LOOP_IN) != 0)
+  if (listen(fd, BACKLOG) != 0)
     bad_system(where, strerror(errno));
   fprintf(stderr, "%s: listening on %s for %s\n", program, where, place->word);
 }
@@ -155,6 +161,30 @@ static void open_path(const struct place *place)
   add(path, fd, place, path);
 }
 
+/* By the address that it is bound to. */
+static void add_named(int fd, const struct place *place)
+{
+  struct sockaddr_storage bound;
+  socklen_t size = sizeof bound;
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  char name[NI_MAXHOST + NI_MAXSERV + 4];
+  const struct sockaddr_un *path = (const void *)&bound;
+  memset(&bound, 0, sizeof bound);
+  if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
+    bad_system(place->where, strerror(errno));
+  if (bound.ss_family == AF_UNIX) {
+    add(path->sun_path[0] == '/' ? path->sun_path : place->where, fd, place,
+        strchr(place->where, '/') != NULL ? place->where : NULL);
+    return;
+  }
+  if (getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    bad_system(place->where, "cannot be told");
+  snprintf(name, sizeof name, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+  add(name, fd, place, NULL);
+}
+
 static void open_address(const struct addrinfo *info, const struct place *place, int optional)
 {
   const char *where = place->where;
@@ -172,17 +202,32 @@ static void open_address(const struct addrinfo *info, const struct place *place,
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(fd, info->ai_addr, info->ai_addrlen) != 0)
     bad_system(where, strerror(errno));
-  struct sockaddr_storage bound;
-  socklen_t size = sizeof bound;
-  char host[NI_MAXHOST];
-  char port[NI_MAXSERV];
-  char name[NI_MAXHOST + NI_MAXSERV + 4];
-  if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0 ||
-      getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
-                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-    bad_system(where, "cannot be told");
-  snprintf(name, sizeof name, info->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-  add(name, fd, place, NULL);
+  add_named(fd, place);
+}
+
+/* Those of the command line are known by their place there, others by what they are for. */
+static void name_of(const struct place *place, char *name, size_t size)
+{
+  if (place->handed_over)
+    snprintf(name, size, "%s", place->word);
+  else
+    snprintf(name, size, "place%zu", (size_t)(place - settings.places));
+}
+
+static int take_handed_over(const struct place *place)
+{
+  char name[32];
+  int taken = 0;
+  name_of(place, name, sizeof name);
+  if (manager_sockets() == 0)
+    return 0;
+  if (place->handed_over) {
+    add_named(place->descriptor, place);
+    return 1;
+  }
+  for (int fd; (fd = manager_take(name)) >= 0; taken = 1)
+    add_named(fd, place);
+  return taken;
 }
 
 void listener_open(const struct place *place)
@@ -190,6 +235,8 @@ void listener_open(const struct place *place)
   const char *where = place->where;
   if (reserve < 0)
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (take_handed_over(place))
+    return;
   if (strchr(where, '/') != NULL) {
     open_path(place);
     return;
@@ -212,15 +259,25 @@ void listener_open(const struct place *place)
   freeaddrinfo(found);
 }
 
-void listeners_close(void)
+void listeners_watch(void)
+{
+  for (struct listener *listener = listeners; listener != NULL; listener = listener->next) {
+    if (loop_watch(&listener->source, LOOP_IN) != 0)
+      bad_system("listen", strerror(errno));
+    listener->watched = 1;
+  }
+}
+
+void listeners_close(int how)
 {
   while (listeners != NULL) {
     struct listener *listener = listeners;
     listeners = listener->next;
     timer_stop(&listener->pause);
-    loop_forget(&listener->source);
+    if (listener->watched)
+      loop_forget(&listener->source);
     close(listener->source.fd);
-    if (listener->path != NULL)
+    if (listener->path != NULL && how == LISTENERS_END)
       unlink(listener->path);
     free(listener->path);
     free(listener);
@@ -228,4 +285,21 @@ void listeners_close(void)
   if (reserve >= 0)
     close(reserve);
   reserve = -1;
+}
+
+int listeners_hand_over(int *descriptors, int most, char *names, size_t size)
+{
+  int count = 0;
+  size_t used = 0;
+  char name[32];
+  names[0] = '\0';
+  for (const struct listener *listener = listeners; listener != NULL && count < most; listener = listener->next) {
+    name_of(listener->place, name, sizeof name);
+    int length = snprintf(names + used, size - used, "%s%s", used > 0 ? ":" : "", name);
+    if (length < 0 || (size_t)length >= size - used)
+      break;
+    used += (size_t)length;
+    descriptors[count++] = listener->source.fd;
+  }
+  return count;
 }

@@ -18,53 +18,77 @@
 #include "checking.h"
 #include "delivery.h"
 #include "listener.h"
+#include "manager.h"
+#include "metrics.h"
 #include "passwords.h"
 #include "relay.h"
 #include "session.h"
+#include "signals.h"
+#include "takeover.h"
+#include "user.h"
+#include "workers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 enum { SPARE_DESCRIPTORS = 64 };
 
-/* ---- signals ----------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
-/* A signal becomes an octet in a pipe, and so an event like others. */
-static int signal_pipe[2];
+/* How far it is. */
+static enum { SERVING, TAKEN_OVER, IN_ORDER, ALL } stage;
 static struct timer grace;
-static int stops;
+static unsigned worker; /* its number; 0: this is the only process */
 
-static void on_signal(int number)
+static void set_grace(void)
 {
-  char octet = (char)number;
-  int error = errno;
-  (void)!write(signal_pipe[1], &octet, 1);
-  errno = error;
+  timer_set(&grace, loop_now() + (int64_t)settings.grace * 1000);
+}
+
+static void stop(void)
+{
+  if (stage >= IN_ORDER) {
+    sessions_stop(STOP_AT_ONCE); /* who asks twice does not want to wait */
+    return;
+  }
+  fprintf(stderr, "%s: stopping\n", program);
+  if (stage == SERVING) {
+    if (worker == 0)
+      manager_tell("STOPPING=1");
+    listeners_close(worker == 0 ? LISTENERS_END : LISTENERS_LIVE_ON);
+  }
+  stage = IN_ORDER;
+  set_grace();
+  sessions_stop(STOP_IN_ORDER);
+}
+
+/* Another one accepts from the same sockets now. Sessions that are there go on. */
+static void be_taken_over(void)
+{
+  if (stage != SERVING)
+    return;
+  fprintf(stderr, "%s: taken over; %zu sessions are left\n", program, sessions_count());
+  listeners_close(LISTENERS_LIVE_ON);
+  stage = TAKEN_OVER;
+  set_grace();
 }
 
 static void on_grace(struct timer *timer)
 {
   (void)timer;
-  sessions_stop(STOP_ALL);
+  if (stage == TAKEN_OVER) {
+    stop();
+  } else {
+    stage = ALL;
+    sessions_stop(STOP_ALL);
+  }
 }
 
-static void stop(void)
-{
-  if (stops++ > 0) {
-    sessions_stop(STOP_AT_ONCE); /* who asks twice does not want to wait */
-    return;
-  }
-  fprintf(stderr, "%s: stopping\n", program);
-  listeners_close();
-  timer_set(&grace, loop_now() + (int64_t)settings.grace * 1000);
-  sessions_stop(STOP_IN_ORDER);
-}
+/* ---- signals ----------------------------------------------------------------------------------------------------- */
 
 static void reload(void)
 {
@@ -78,34 +102,25 @@ static void reload(void)
     relay_reload();
 }
 
-static void on_pipe(struct source *source, unsigned events)
+static void on_signal(int number)
 {
-  char octets[16];
-  (void)events;
-  ssize_t count = read(source->fd, octets, sizeof octets);
-  for (ssize_t i = 0; i < count; i++) {
-    if (octets[i] == SIGUSR1)
-      sessions_status();
-    else if (octets[i] == SIGHUP)
-      reload();
-    else
-      stop();
+  switch (number) {
+  case SIGUSR1:
+    sessions_status();
+    metrics_write(settings.metrics, worker);
+    break;
+  case SIGHUP: reload(); break;
+  case SIGUSR2:
+    if (worker > 0)
+      be_taken_over(); /* so the first process says */
+    else if (stage == SERVING)
+      takeover_begin(be_taken_over);
+    break;
+  default: stop(); break;
   }
 }
 
-static void watch_signals(struct source *source)
-{
-  static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
-  if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
-    bad_system("pipe", strerror(errno));
-  *source = (struct source){.fd = signal_pipe[0], .ready = on_pipe};
-  loop_watch(source, LOOP_IN);
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    sigaction(numbers[i], &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART}, NULL);
-  signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of write */
-  signal(SIGXFSZ, SIG_IGN); /* so is a limit on the size of files */
-  signal(SIGCHLD, SIG_IGN); /* helpers are noticed by their sockets; nothing is left of them */
-}
+/* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
 /* Descriptors for all connections and for a file each, as far as the system lets us have them. */
 static void raise_limit(void)
@@ -120,20 +135,12 @@ static void raise_limit(void)
             (unsigned long long)limit.rlim_cur);
 }
 
-int main(int argc, char **argv)
+/* What needs a loop, and helpers. */
+static void open_all(void)
 {
-  static char log[65536];
-  struct source signals;
-  program = "maild";
-  setvbuf(stderr, log, _IOFBF, sizeof log); /* written out once a round */
-  settings_read(argc, argv);
-  if (settings.hash_password != NULL)
-    return passwords_hash(settings.hash_password);
-  raise_limit();
   if (loop_open(settings.by_poll) != 0)
     bad_system("epoll", strerror(errno));
-  watch_signals(&signals);
-  certificates_open();
+  signals_watch(on_signal, 0);
   if (settings.passwords != NULL)
     passwords_open(settings.passwords);
   if (settings.maildir != NULL)
@@ -145,28 +152,55 @@ int main(int argc, char **argv)
   if (settings.check != NULL)
     checking_open(settings.check, (unsigned)settings.check_timeout);
   grace.fire = on_grace;
-  for (size_t i = 0; i < settings.place_count; i++)
-    listener_open(&settings.places[i]);
+  listeners_watch();
+}
 
-  while (stops == 0 || sessions_count() > 0) {
-    fflush(stderr);
-    loop_round();
-  }
-
+static void close_all(void)
+{
   timer_stop(&grace);
-  loop_forget(&signals);
+  signals_forget();
   if (settings.check != NULL)
     checking_close();
   if (settings.passwords != NULL)
     passwords_close();
   if (settings.maildir != NULL)
     delivery_close();
-  certificates_close();
   if (settings.relay_to != NULL)
     relay_close();
   aliases_close();
+  certificates_close();
   loop_close();
   settings_forget();
-  fprintf(stderr, "%s: stopped\n", program);
+}
+
+int main(int argc, char **argv)
+{
+  static char log[65536];
+  program = "maild";
+  setvbuf(stderr, log, _IOFBF, sizeof log); /* written out once a round */
+  takeover_remember(argv);
+  settings_read(argc, argv);
+  if (settings.hash_password != NULL)
+    return passwords_hash(settings.hash_password);
+  raise_limit();
+  for (size_t i = 0; i < settings.place_count; i++)
+    listener_open(&settings.places[i]);
+  certificates_open();
+  if (settings.user != NULL)
+    user_become(settings.user);
+  if (settings.processes > 1)
+    worker = workers_start((unsigned)settings.processes);
+  open_all();
+  if (worker == 0) {
+    takeover_done();
+    manager_tell("READY=1");
+  }
+  while (stage == SERVING || sessions_count() > 0) {
+    fflush(stderr);
+    loop_round();
+  }
+  close_all();
+  if (worker == 0)
+    fprintf(stderr, "%s: stopped\n", program);
   return EX_OK;
 }

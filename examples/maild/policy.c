@@ -12,6 +12,7 @@
 #include "checking.h"
 #include "envelope.h"
 #include "login.h"
+#include "metrics.h"
 #include "relay.h"
 #include "xclient.h"
 
@@ -111,6 +112,8 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
 
 static void on_end(struct session *session, const ehlo_event_end *end)
 {
+  if (end->reason == EHLO_END_ACCEPTED && session->envelope->relaying)
+    metrics_count(METRIC_RELAYED);
   if ((end->reason == EHLO_END_ACCEPTED || end->reason == EHLO_END_MIXED) && !settings.quiet)
     log_accepted(session, end->octets);
   else if (session->envelope != NULL && session->envelope->storing != 0 && !session->envelope->told)
@@ -134,6 +137,7 @@ static void on_reply(struct session *session, const ehlo_event_reply *reply)
 int policy_event(ehlo_server *server, const ehlo_event *event, void *user)
 {
   struct session *session = user;
+  metrics_event(event);
   switch (event->type) {
   case EHLO_EVENT_CONNECT:
     xclient_vouch(session, server);

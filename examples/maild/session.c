@@ -12,6 +12,7 @@
 #include "blocks.h"
 #include "certificates.h"
 #include "login.h"
+#include "metrics.h"
 #include "proxy_protocol.h"
 #include "relay.h"
 
@@ -267,6 +268,7 @@ static void shake_hands(struct session *session)
     want(session, LOOP_IN);
     return;
   }
+  metrics_count(result == 0 ? METRIC_HANDSHAKES : METRIC_HANDSHAKES_FAILED);
   if (result != 0) {
     fprintf(stderr, "%s: TLS failed client=%s:%u because=\"", program, address_text(&session->client),
             session->client.port);

@@ -8,6 +8,7 @@
 #include "../tls.h"
 #include "delivery.h"
 #include "hash.h"
+#include "manager.h"
 
 #include <getopt.h>
 #include <stddef.h>
@@ -153,6 +154,9 @@ static const struct row rows[] = {
     OTHER(TIMEOUT, "timeout", "SECONDS", "that a peer may be silent (300)"),
 
     TITLE("How it runs"),
+    WORD("user", "NAME", user, "become this user once sockets and keys are open"),
+    COUNT("processes", "N", processes, 1, 256, "so many serve the same sockets; limits are for each of them (1)"),
+    WORD("metrics", "FILE", metrics, "where SIGUSR1 writes figures (the log); of N processes each to FILE.n"),
     COUNT("grace", "SECONDS", grace, 0, 86400, "that open transactions get after SIGTERM (30)"),
     SWITCH("quiet", quiet, "no line in the log for accepted messages"),
     SWITCH("poll", by_poll, "use poll in place of epoll"),
@@ -172,8 +176,10 @@ static _Noreturn void show_help(void)
       printf("  %-28s %s\n", words, rows[i].help);
     }
   }
-  puts("\nThe log goes to standard error. SIGTERM stops in order, twice: at once. SIGUSR1 logs a line of figures.\n"
-       "SIGHUP reads certificates, passwords and aliases again.");
+  puts("\nSockets of a systemd unit are taken by FileDescriptorName=: smtp, smtps, submission, submissions or lmtp.\n"
+       "\nThe log goes to standard error. SIGTERM stops in order, twice: at once. SIGUSR1 logs figures.\n"
+       "SIGHUP reads certificates, passwords and aliases again. SIGUSR2 starts a new maild, which takes the sockets "
+       "over.");
   exit(EX_OK);
 }
 
@@ -261,6 +267,30 @@ static void need(const struct place *place, const void *what, const char *why)
     bad_usage(option, why);
 }
 
+/* Sockets that a service manager has opened, named after the option that would have opened them. */
+static void take_handed_over(void)
+{
+  for (int at = 0; at < manager_sockets(); at++) {
+    const char *name = manager_name(at);
+    const struct row *row = NULL;
+    if (strncmp(name, "place", 5) == 0)
+      continue; /* one of the command line's, from the maild before this one */
+    for (size_t i = 0; i < ROWS && row == NULL; i++) {
+      if (rows[i].word != NULL && strcmp(rows[i].word, strcmp(name, "unknown") == 0 ? "smtp" : name) == 0)
+        row = &rows[i];
+    }
+    if (row == NULL)
+      bad_usage(name, "FileDescriptorName= is to be smtp, smtps, submission, submissions or lmtp");
+    settings.places[settings.place_count++] = (struct place){.option = row->name,
+                                                             .where = "a socket that was handed over",
+                                                             .word = row->word,
+                                                             .kind = (uint8_t)row->least,
+                                                             .tls = row->what == TLS_PLACE,
+                                                             .handed_over = 1,
+                                                             .descriptor = manager_descriptor(at)};
+  }
+}
+
 /* What one option needs of another. */
 static void check_tls(void)
 {
@@ -284,6 +314,7 @@ static void check(void)
 {
   if (settings.hash_password != NULL)
     return;
+  take_handed_over();
   if (settings.place_count == 0)
     bad_usage("--listen", "an address to listen on is needed; see --help");
   if (settings.maildir == NULL && !settings.discard)
@@ -316,7 +347,7 @@ void settings_read(int argc, char **argv)
 {
   struct option options[MAX_OPTIONS] = {0};
   int option, count = 0, index[MAX_OPTIONS];
-  settings.places = must_allocate((size_t)argc, sizeof *settings.places);
+  settings.places = must_allocate((size_t)(argc + manager_sockets()), sizeof *settings.places);
   recipients_open(&settings.recipients, (size_t)argc); /* as many as there can be */
   set_defaults();
   for (int i = 0; i < ROWS; i++) {

@@ -17,7 +17,9 @@ struct place {
   const char *where;
   const char *word; /* in the log */
   uint8_t kind;
-  uint8_t tls; /* from the beginning */
+  uint8_t tls;         /* from the beginning */
+  uint8_t handed_over; /* by a service manager: */
+  int descriptor;
 };
 
 struct networks {
@@ -38,6 +40,8 @@ struct settings {
   uint64_t max_connections, max_per_address; /* 0: no limit */
   uint64_t check_timeout, max_pending, writers, grace;
   struct networks balancers, xclient; /* whom is believed who the client is */
+  const char *metrics, *user;
+  uint64_t processes;
   const char *relay_to;
   int relay_tls_required;
   const char *aliases;

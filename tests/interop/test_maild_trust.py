@@ -81,6 +81,9 @@ class Balancer(Case):
                 self.assertEqual(peer.reply()[0][0], 220 if number < 2 else 421)
             peers[3].send(line.replace(b'2.7', b'2.8'))
             self.assertEqual(peers[3].reply()[0][0], 220)
+        with Maild('--proxy-protocol', '127.0.0.1') as maild, Peer(maild.port, greet=False) as peer:
+            peer.send(line + b'QUIT\r\n')  # what comes with it is the client's
+            self.assertEqual(peer.reply()[0][0], 220)
         with Maild('--proxy-protocol', '127.0.0.0/8', '--tls-cert', self.pem, '--tls-key', self.key,
                    listen=('--smtps', '127.0.0.1:0')) as maild, Peer(maild.ports['smtps'], greet=False) as peer:
             peer.send(line)
