@@ -110,7 +110,7 @@ const char *stream_protocol(const struct stream *stream);
 const char *stream_cipher(const struct stream *stream);
 
 /* Why it is not sure who the peer is: in clear; without a certificate, or with one that nobody vouches for, or for
- * another name. NULL: the peer is verified. */
+ * another name; also behind a handshake that failed because of it. NULL: the peer is verified. */
 const char *stream_doubt(const struct stream *stream);
 
 /* The subject of the peer's certificate ("CN=mail.example.org,O=Example"), verified or not; cut off where it is too

@@ -33,14 +33,19 @@ static const char *drain(void)
   return reason == NULL ? "OpenSSL has no words for it" : reason;
 }
 
+static int passphrase_wanted; /* for the key that was read last */
+
 static const char *drain_of_file(int is_key)
 {
   unsigned long error = ERR_peek_error();
-  if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) {
+  int is_other = ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+  if (is_key) /* it found things in PEM, but none that it could use */
+    is_other |= ERR_GET_LIB(error) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(error) == ERR_R_UNSUPPORTED;
+  if (is_other) {
     ERR_clear_error();
     return is_key ? "there is no private key in PEM in it" : "there is no certificate in PEM in it";
   }
-  if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_BAD_PASSWORD_READ) {
+  if (is_key && passphrase_wanted) {
     ERR_clear_error();
     return "it is encrypted; a key without a passphrase is needed (openssl pkey -in OLD -out NEW)";
   }
@@ -58,6 +63,7 @@ int tls_is_there(void)
 static int no_passphrase(char *buffer, int size, int is_writing, void *user)
 {
   (void)buffer, (void)size, (void)is_writing, (void)user;
+  passphrase_wanted = 1;
   return -1;
 }
 
@@ -89,6 +95,7 @@ static int load_own(SSL_CTX *context, const char *certificate, const char *key)
     tls_say(certificate, drain_of_file(0));
     return 0;
   }
+  passphrase_wanted = 0;
   /* It compares the two as well. */
   if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1)
     return 1;
@@ -343,10 +350,10 @@ const char *stream_doubt(const struct stream *stream)
 {
   if (stream->tls == NULL)
     return "there is no TLS";
-  if (SSL_get0_peer_certificate(stream->tls) == NULL)
-    return "no certificate was shown";
-  long verified = SSL_get_verify_result(stream->tls);
-  return verified == X509_V_OK ? NULL : X509_verify_cert_error_string(verified);
+  long verified = SSL_get_verify_result(stream->tls); /* OK, too, where there was nothing to verify */
+  if (verified != X509_V_OK)
+    return X509_verify_cert_error_string(verified);
+  return SSL_get0_peer_certificate(stream->tls) == NULL ? "no certificate was shown" : NULL;
 }
 
 const char *stream_peer(const struct stream *stream, char *buffer, size_t size)

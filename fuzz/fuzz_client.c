@@ -135,6 +135,8 @@ struct play {
   int challenged;      /* AUTH waits for a response of the host's */
   unsigned sasl_lines; /* responses that have not left */
   int line_busy;       /* there were such when the line behind those that were told began */
+  int line_in_content; /* content was on its way then */
+  int could_be_early;  /* and so it was at the first line of the reply that is being told */
   int greeted;
   int can_answer; /* there was something to be answered when the reply began */
   int pipelining; /* is offered, and used */
@@ -697,6 +699,7 @@ static void line_begins(struct play *play)
 {
   play->line_left = play->left_count;
   play->line_busy = play->challenged || play->sasl_lines > 0;
+  play->line_in_content = play->in_content;
 }
 
 /* 334 is the next line that was fed. */
@@ -720,6 +723,7 @@ static void check_line(struct play *play, const ehlo_client_event *event)
   REQUIRE(end != NULL && reply->line.len == (size_t)(end - at));
   REQUIRE(memcmp(reply->line.ptr, at, reply->line.len) == 0);
   size_t could_answer = play->line_busy ? play->answered : play->line_left;
+  int in_content = play->line_in_content;
   play->read += reply->line.len + 2;
   line_begins(play); /* the next line begins in these octets too */
   REQUIRE(reply->line.len >= 3 && reply->code == (uint32_t)((at[0] - '0') * 100 + (at[1] - '0') * 10 + at[2] - '0'));
@@ -731,6 +735,7 @@ static void check_line(struct play *play, const ehlo_client_event *event)
   REQUIRE(reply->text.len <= reply->line.len);
   REQUIRE(reply->enhanced.status_class == 0 || reply->enhanced.status_class == reply->code / 100);
   if (reply->number == 1) {
+    play->could_be_early = in_content;
     play->can_answer = play->answered < could_answer;
   }
 }
@@ -749,7 +754,8 @@ static const struct command *check_answer(struct play *play, const ehlo_client_e
   }
   if (reply->verb == EHLO_VERB_MESSAGE && !play->can_answer) {
     int by_url = play->transactions[play->ended].by_url;
-    REQUIRE(reply->code >= 400 && is_over(play) && (play->in_content || by_url) && play->ended < play->replied);
+    int in_content = play->could_be_early || by_url; /* when it began; by now all may have left */
+    REQUIRE(reply->code >= 400 && is_over(play) && in_content && play->ended < play->replied);
     play->transactions[play->ended].premature = reply->code;
     return NULL;
   }
@@ -764,7 +770,7 @@ static const struct command *check_answer(struct play *play, const ehlo_client_e
 static void content_begins(struct play *play, struct transaction *transaction, uint64_t tag)
 {
   REQUIRE(play->line_size == 0 && play->left_count == play->command_count);
-  play->in_content = 1;
+  play->in_content = play->line_in_content = 1;
   play->content_state = 2;
   play->content_size = play->arrived_size = 0;
   play->content_ended = transaction->mail >= 300 || transaction->good_rcpts == 0;

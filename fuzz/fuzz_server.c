@@ -1366,7 +1366,7 @@ static int says_bdat(const struct script *script)
   return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int play_session(const uint8_t *data, size_t size)
 {
   struct script script;
   static struct play by_step;
@@ -1393,3 +1393,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   end_play(&by_step);
   return 0;
 }
+
+#ifndef FUZZ_DIALOGUE
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  return play_session(data, size);
+}
+#endif

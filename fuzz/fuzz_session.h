@@ -91,4 +91,7 @@ static inline void see_output(struct shown *shown, const char *output, size_t si
   }
 }
 
+/* fuzz_server.c: plays its input, also for fuzz_dialogue.c, which makes one. Returns 0. */
+int play_session(const uint8_t *data, size_t size);
+
 #endif

@@ -14,7 +14,7 @@
 #ifndef MAILD_HELPER_H
 #define MAILD_HELPER_H
 
-#include "loop.h"
+#include "../loop.h"
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -21,7 +21,7 @@ void login_forget(struct session *session)
 {
   if (session->login == NULL)
     return;
-  hash_wipe(session->login, sizeof *session->login);
+  wipe(session->login, sizeof *session->login);
   free(session->login);
   session->login = NULL;
 }

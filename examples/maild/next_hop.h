@@ -8,8 +8,8 @@
 #ifndef MAILD_NEXT_HOP_H
 #define MAILD_NEXT_HOP_H
 
+#include "../loop.h"
 #include "../tls.h"
-#include "loop.h"
 
 #include <ehlo.h>
 

@@ -64,8 +64,8 @@ static int read_hash(char *text, struct password *password)
     return -1;
   password->iterations = (uint32_t)iterations;
   password->salt_size = read_octets(&at, '$', password->salt, PASSWORD_SALT);
-  return password->salt_size > 0 && read_octets(&at, ':', password->stored_key, HASH_SIZE) == HASH_SIZE &&
-                 read_octets(&at, '\0', password->server_key, HASH_SIZE) == HASH_SIZE
+  return password->salt_size > 0 && read_octets(&at, ':', password->stored_key, DIGEST_MOST) == DIGEST_MOST &&
+                 read_octets(&at, '\0', password->server_key, DIGEST_MOST) == DIGEST_MOST
              ? 0
              : -1;
 }
@@ -79,7 +79,7 @@ static void forget(struct user *list, size_t count)
 {
   for (size_t i = 0; i < count; i++) {
     free(list[i].name);
-    hash_wipe(&list[i].password, sizeof list[i].password);
+    wipe(&list[i].password, sizeof list[i].password);
   }
   free(list);
 }
@@ -142,22 +142,28 @@ static int read_file(void)
 
 /* ---- checking ---------------------------------------------------------------------------------------------------- */
 
+int password_hmac(const uint8_t key[DIGEST_MOST], const void *octets, size_t size, uint8_t out[DIGEST_MOST])
+{
+  ehlo_span part = {octets, size};
+  return digest_hmac(DIGEST_SHA_256, (ehlo_span){(const char *)key, DIGEST_MOST}, &part, 1, out);
+}
+
 /* For a name that nobody has: from a secret that only the file has, so that it is the same after a restart and in all
  * processes. */
 static struct password make_up(ehlo_span name)
 {
-  static const uint8_t nothing[HASH_SIZE];
+  static const uint8_t nothing[DIGEST_MOST];
   const uint8_t *secret = user_count > 0 ? users[0].password.server_key : nothing;
   struct password password = {.salt_size = SALT, .iterations = ITERATIONS};
-  uint8_t derived[HASH_SIZE] = {0};
+  uint8_t derived[DIGEST_MOST] = {0};
   if (user_count > 0) {
     password.salt_size = users[0].password.salt_size;
     password.iterations = users[0].password.iterations;
   }
-  hash_hmac(secret, HASH_SIZE, name.ptr, name.len, derived);
-  memcpy(password.salt, derived, HASH_SIZE);
-  hash_hmac(derived, HASH_SIZE, secret, HASH_SIZE, password.stored_key);
-  hash_hmac(password.stored_key, HASH_SIZE, secret, HASH_SIZE, password.server_key);
+  password_hmac(secret, name.ptr, name.len, derived);
+  memcpy(password.salt, derived, DIGEST_MOST);
+  password_hmac(derived, secret, DIGEST_MOST, password.stored_key);
+  password_hmac(password.stored_key, secret, DIGEST_MOST, password.server_key);
   return password;
 }
 
@@ -179,17 +185,18 @@ struct password passwords_find(ehlo_span name)
   return password;
 }
 
-/* What a password comes to. */
+/* What a password comes to. Returns 1 or 0. */
 static int derive(const char *secret, size_t size, struct password *password)
 {
-  uint8_t salted[HASH_SIZE], client_key[HASH_SIZE];
-  int failed = hash_password(secret, size, password->salt, password->salt_size, password->iterations, salted) |
-               hash_hmac(salted, HASH_SIZE, "Client Key", 10, client_key) |
-               hash_digest(client_key, HASH_SIZE, password->stored_key) |
-               hash_hmac(salted, HASH_SIZE, "Server Key", 10, password->server_key);
-  hash_wipe(salted, sizeof salted);
-  hash_wipe(client_key, sizeof client_key);
-  return failed;
+  uint8_t salted[DIGEST_MOST], client_key[DIGEST_MOST];
+  ehlo_span salt = {(const char *)password->salt, password->salt_size};
+  int good = digest_stretch(DIGEST_SHA_256, (ehlo_span){secret, size}, salt, password->iterations, salted) &&
+             password_hmac(salted, "Client Key", 10, client_key) &&
+             digest_of(DIGEST_SHA_256, (ehlo_span){(const char *)client_key, DIGEST_MOST}, password->stored_key) &&
+             password_hmac(salted, "Server Key", 10, password->server_key);
+  wipe(salted, sizeof salted);
+  wipe(client_key, sizeof client_key);
+  return good;
 }
 
 static int is_right(char *line)
@@ -200,8 +207,8 @@ static int is_right(char *line)
   if (size == 0 || read_hash(line, &told) != 0)
     return 0;
   derived = told;
-  int right = derive(secret, size, &derived) == 0 && hash_equal(derived.stored_key, told.stored_key, HASH_SIZE);
-  hash_wipe(secret, sizeof secret);
+  int right = derive(secret, size, &derived) && digest_equal(derived.stored_key, told.stored_key, DIGEST_MOST);
+  wipe(secret, sizeof secret);
   return right;
 }
 
@@ -222,7 +229,7 @@ static void run(int fd)
     if (rest == NULL)
       continue;
     fprintf(to, "%.*s %d\n", (int)(rest - id - 1), id + 1, is_right(rest + 1));
-    hash_wipe(line, room);
+    wipe(line, room);
     if (fflush(to) != 0)
       return;
   }
@@ -240,9 +247,9 @@ static size_t add_hash(char *text, const struct password *password)
   size_t used = (size_t)sprintf(text, "%s%u:", scheme, password->iterations);
   used += add_octets(text + used, password->salt, password->salt_size);
   text[used++] = '$';
-  used += add_octets(text + used, password->stored_key, HASH_SIZE);
+  used += add_octets(text + used, password->stored_key, DIGEST_MOST);
   text[used++] = ':';
-  used += add_octets(text + used, password->server_key, HASH_SIZE);
+  used += add_octets(text + used, password->server_key, DIGEST_MOST);
   text[used] = '\0';
   return used;
 }
@@ -258,7 +265,7 @@ uint64_t passwords_ask(ehlo_span name, ehlo_span secret, helper_answer_fn *done,
   text[used++] = '\t';
   used += add_hash(text + used, &password);
   uint64_t question = helper_ask(&checker, "verify", text, used, done, owner, ticket);
-  hash_wipe(text, sizeof text);
+  wipe(text, sizeof text);
   return question;
 }
 
@@ -314,7 +321,7 @@ int passwords_hash(const char *name)
   char *line = NULL, text[LINE];
   size_t room = 0;
   ehlo_span whole = ehlo_span_of(name);
-  if (!hash_is_there())
+  if (!digest_is_there())
     bad_usage("--hash-password", "this maild was built without OpenSSL");
   if (whole.len == 0 || whole.len > PASSWORD_NAME || strpbrk(name, ":#\r\n") != NULL ||
       ehlo_utf8_valid(whole) != whole.len)
@@ -323,9 +330,9 @@ int passwords_hash(const char *name)
   size_t length = size > 0 ? strcspn(line, "\r\n") : 0;
   if (length == 0 || length > LINE / 2 || ehlo_utf8_valid((ehlo_span){line, length}) != length)
     bad_usage("standard input", "a line with a password is needed, in UTF-8");
-  if (hash_random(password.salt, SALT) != 0 || derive(line, length, &password) != 0)
+  if (!random_octets(password.salt, SALT) || !derive(line, length, &password))
     bad_system("OpenSSL", "cannot make it");
-  hash_wipe(line, room);
+  wipe(line, room);
   free(line);
   add_hash(text, &password);
   printf("%s:%s\n", name, text);

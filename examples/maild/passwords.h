@@ -13,7 +13,7 @@
 #ifndef MAILD_PASSWORDS_H
 #define MAILD_PASSWORDS_H
 
-#include "hash.h"
+#include "../digest.h"
 #include "helper.h"
 
 #include <ehlo.h>
@@ -24,9 +24,12 @@ struct password {
   uint8_t salt[PASSWORD_SALT];
   size_t salt_size;
   uint32_t iterations;
-  uint8_t stored_key[HASH_SIZE];
-  uint8_t server_key[HASH_SIZE];
+  uint8_t stored_key[DIGEST_MOST];
+  uint8_t server_key[DIGEST_MOST];
 };
+
+/* HMAC-SHA-256. Returns 1 or 0. */
+int password_hmac(const uint8_t key[DIGEST_MOST], const void *octets, size_t size, uint8_t out[DIGEST_MOST]);
 
 /* Reads the file and starts the process. Ends this one if the file cannot be read, or is not as it should be. */
 void passwords_open(const char *file);

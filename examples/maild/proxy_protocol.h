@@ -6,7 +6,7 @@
 #ifndef MAILD_PROXY_PROTOCOL_H
 #define MAILD_PROXY_PROTOCOL_H
 
-#include "address.h"
+#include "network.h"
 
 enum { PREAMBLE_SIZE = 256 /* 107 octets at most in version 1; addresses in version 2 are shorter */ };
 

@@ -82,7 +82,7 @@ size_t scram_first(struct scram *scram, ehlo_span message, char out[SCRAM_TEXT])
   ehlo_span bare = message;
   if (next_value(&message, 'n', &spelt) != 0 || next_value(&message, 'r', &nonce) != 0 || bare.len > SCRAM_TEXT / 2 ||
       read_name(spelt, scram->name) != 0 || nonce.len == 0 || nonce.len > 128 || !is_printable(nonce) ||
-      hash_random(random, sizeof random) != 0)
+      !random_octets(random, sizeof random))
     return 0;
   size_t length = put_base64(ours, random, sizeof random);
   snprintf(scram->nonce, sizeof scram->nonce, "%.*s%.*s", (int)nonce.len, nonce.ptr, (int)length, ours);
@@ -97,24 +97,24 @@ size_t scram_first(struct scram *scram, ehlo_span message, char out[SCRAM_TEXT])
 /* ClientProof is ClientKey XOR a signature that the stored key gives; StoredKey is the digest of ClientKey. */
 static int is_proved(struct scram *scram, ehlo_span proof)
 {
-  uint8_t signature[HASH_SIZE], client_key[HASH_SIZE], stored_key[HASH_SIZE];
+  uint8_t signature[DIGEST_MOST], client_key[DIGEST_MOST], stored_key[DIGEST_MOST];
   char decoded[64];
   size_t length;
-  if (ehlo_base64_decode(proof, decoded, sizeof decoded, &length) != EHLO_OK || length != HASH_SIZE ||
-      hash_hmac(scram->password.stored_key, HASH_SIZE, scram->text, scram->length, signature) != 0)
+  if (ehlo_base64_decode(proof, decoded, sizeof decoded, &length) != EHLO_OK || length != DIGEST_MOST ||
+      !password_hmac(scram->password.stored_key, scram->text, scram->length, signature))
     return 0;
-  for (size_t i = 0; i < HASH_SIZE; i++)
+  for (size_t i = 0; i < DIGEST_MOST; i++)
     client_key[i] = (uint8_t)(signature[i] ^ (uint8_t)decoded[i]);
-  int right = hash_digest(client_key, HASH_SIZE, stored_key) == 0 &&
-              hash_equal(stored_key, scram->password.stored_key, HASH_SIZE);
-  hash_wipe(client_key, sizeof client_key);
+  int right = digest_of(DIGEST_SHA_256, (ehlo_span){(const char *)client_key, DIGEST_MOST}, stored_key) &&
+              digest_equal(stored_key, scram->password.stored_key, DIGEST_MOST);
+  wipe(client_key, sizeof client_key);
   return right;
 }
 
 size_t scram_last(struct scram *scram, ehlo_span message, char out[SCRAM_TEXT])
 {
   ehlo_span rest = message, binding, nonce, proof;
-  uint8_t signature[HASH_SIZE];
+  uint8_t signature[DIGEST_MOST];
   char header[16] = "";
   put_base64(header, scram->header, 3);
   if (next_value(&rest, 'c', &binding) != 0 || next_value(&rest, 'r', &nonce) != 0)
@@ -129,9 +129,8 @@ size_t scram_last(struct scram *scram, ehlo_span message, char out[SCRAM_TEXT])
     return 0;
   memcpy(scram->text + scram->length, message.ptr, before);
   scram->length += before;
-  if (!is_proved(scram, proof) ||
-      hash_hmac(scram->password.server_key, HASH_SIZE, scram->text, scram->length, signature) != 0)
+  if (!is_proved(scram, proof) || !password_hmac(scram->password.server_key, scram->text, scram->length, signature))
     return 0;
   memcpy(out, "v=", 2);
-  return 2 + put_base64(out + 2, signature, HASH_SIZE);
+  return 2 + put_base64(out + 2, signature, DIGEST_MOST);
 }

@@ -10,9 +10,9 @@
 #ifndef MAILD_SESSION_H
 #define MAILD_SESSION_H
 
+#include "../loop.h"
 #include "../tls.h"
-#include "address.h"
-#include "loop.h"
+#include "network.h"
 #include "settings.h"
 
 struct envelope;

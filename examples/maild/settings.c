@@ -5,9 +5,9 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "settings.h"
 
+#include "../digest.h"
 #include "../tls.h"
 #include "delivery.h"
-#include "hash.h"
 #include "manager.h"
 
 #include <getopt.h>
@@ -298,7 +298,7 @@ static void check_tls(void)
     bad_usage("--tls-key", "goes with --tls-cert");
   if (settings.tls_cert != NULL && !tls_is_there())
     bad_usage("--tls-cert", "this maild was built without OpenSSL, which it needs for TLS");
-  if (settings.passwords != NULL && !hash_is_there())
+  if (settings.passwords != NULL && !digest_is_there())
     bad_usage("--passwords", "this maild was built without OpenSSL, which it needs for them");
   for (size_t i = 0; i < settings.place_count; i++) {
     if (settings.places[i].tls)

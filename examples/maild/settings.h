@@ -6,7 +6,7 @@
 #define MAILD_SETTINGS_H
 
 #include "../common.h"
-#include "address.h"
+#include "network.h"
 
 /* What a listener is for: the presets of the library, by their numbers. */
 enum { KIND_MX = EHLO_PRESET_MX, KIND_SUBMISSION = EHLO_PRESET_SUBMISSION, KIND_LMTP = EHLO_PRESET_LMTP, KINDS = 3 };

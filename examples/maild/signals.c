@@ -6,7 +6,7 @@
 #include "signals.h"
 
 #include "../common.h"
-#include "loop.h"
+#include "../loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 #define _GNU_SOURCE
 #include "takeover.h"
 
+#include "../loop.h"
 #include "listener.h"
-#include "loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

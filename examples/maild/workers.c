@@ -5,9 +5,9 @@
 #define _GNU_SOURCE
 #include "workers.h"
 
+#include "../loop.h"
 #include "certificates.h"
 #include "listener.h"
-#include "loop.h"
 #include "manager.h"
 #include "signals.h"
 #include "takeover.h"

@@ -17,8 +17,7 @@
 #include <unistd.h>
 
 enum {
-  CONNECT_TIMEOUT = 30, /* seconds, for each address of the server */
-  NAME_SIZE = 512
+  CONNECT_TIMEOUT = 30 /* seconds, for each address of the server */
 };
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------- */
@@ -96,20 +95,41 @@ static int is_port(const char *port)
   return getservbyname(port, "tcp") != NULL;
 }
 
-static int connect_host(const char *server, struct outcome *why)
+/* Puts the host of HOST:PORT, without brackets, into `host`, NAME_SIZE. Returns the port as it is written. */
+static const char *split(const char *server, char *host)
 {
-  char host[NI_MAXHOST];
   const char *colon = strrchr(server, ':');
-  if (colon == NULL || colon == server || colon - server >= NI_MAXHOST || !is_port(colon + 1))
+  if (colon == NULL || colon == server || colon - server >= NAME_SIZE || !is_port(colon + 1))
     bad_usage("--server", "HOST:PORT is needed, or the path of a Unix socket");
   int brackets = server[0] == '[' && colon[-1] == ']';
-  snprintf(host, sizeof host, "%.*s", (int)(colon - server) - 2 * brackets, server + brackets);
+  snprintf(host, NAME_SIZE, "%.*s", (int)(colon - server) - 2 * brackets, server + brackets);
   if (host[0] == '\0' || (!brackets && strpbrk(host, "[:]") != NULL))
     bad_usage("--server", "HOST:PORT is needed, an IPv6 address in brackets");
+  return colon + 1;
+}
+
+uint32_t server_name(const char *server, char *name)
+{
+  uint64_t number = 0;
+  if (strchr(server, '/') != NULL) {
+    snprintf(name, NAME_SIZE, "localhost");
+    return 0;
+  }
+  const char *port = split(server, name);
+  name[strcspn(name, "%")] = '\0'; /* a zone is nobody else's concern */
+  if (ehlo_parse_number(ehlo_span_of(port), 5, &number) != EHLO_OK)
+    number = ntohs((uint16_t)getservbyname(port, "tcp")->s_port);
+  return (uint32_t)number;
+}
+
+static int connect_host(const char *server, struct outcome *why)
+{
+  char host[NAME_SIZE];
+  const char *port = split(server, host);
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
   struct addrinfo *found;
   int fd = -1;
-  int error = getaddrinfo(host, colon + 1, &hints, &found);
+  int error = getaddrinfo(host, port, &hints, &found);
   if (error != 0) {
     outcome_say(why, 451, 4, 3, "Cannot find the server", gai_strerror(error));
     return -1;

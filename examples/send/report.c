@@ -131,6 +131,20 @@ void trace_content(const struct message *message)
     fputc('\n', stderr);
 }
 
+void trace_secret(const char *what, const char *which)
+{
+  if (settings.trace)
+    fprintf(stderr, "C: (%s%s%s)\n", what, which == NULL ? "" : " ", which == NULL ? "" : which);
+}
+
+void trace_tls(const char *protocol, const char *cipher, const char *doubt)
+{
+  if (!settings.trace)
+    return;
+  fprintf(stderr, "TLS: %s, %s, ", protocol, cipher);
+  fprintf(stderr, doubt == NULL ? "the server is verified\n" : "the server is not verified: %s\n", doubt);
+}
+
 void trace_line(ehlo_span line)
 {
   if (!settings.trace)

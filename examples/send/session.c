@@ -8,21 +8,17 @@
  *     advance       which command is next: from the notes
  *     give_content  the message, a piece at a time
  *     converse      the loop: write, give content, issue commands, read, keep the clock
- *     session_...   which of that for whom
+ *     session_...   which of that for whom; TLS is in secure.c, AUTH in auth.c
  *
  * The library knows the protocol: what may be said when, what goes out in groups, which reply belongs to which command,
  * how long to wait. Here is what each host decides for itself, and that is not much: recipients that the server puts
  * off because it takes no more of them at a time (452; 552 from old servers: RFC 5321 4.5.3.1.10) get a further
  * transaction, and another, as long as each brings somebody the message. */
-#define _GNU_SOURCE
 #include "send.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { READ_SIZE = 65536 };
 
@@ -84,6 +80,20 @@ static void on_reply(struct session *session, const ehlo_client_event *event)
     if (refused)
       session->next = NEXT_NONE;
     break;
+  case EHLO_VERB_STARTTLS:
+    if (refused) {
+      secure_refused(session);
+      session->next = NEXT_NONE;
+    }
+    break;
+  case EHLO_VERB_XCLIENT: /* which is the greeting to another */
+    over = refused;
+    session->next = refused ? NEXT_NONE : NEXT_HELLO;
+    break;
+  case EHLO_VERB_AUTH:
+    auth_reply(session);
+    session->next = NEXT_NONE;
+    break;
   case EHLO_VERB_MAIL:
   case EHLO_VERB_DATA:
   case EHLO_VERB_BDAT:
@@ -126,6 +136,7 @@ static int on_event(ehlo_client *client, const ehlo_client_event *event, void *u
     on_line(session, &event->as.reply);
     on_reply(session, event);
     break;
+  case EHLO_CLIENT_EVENT_CHALLENGE: auth_challenge(session, &event->as.challenge); break;
   case EHLO_CLIENT_EVENT_HELLO: session->next = NEXT_NONE; break;
   case EHLO_CLIENT_EVENT_CONTENT: session->offset = 0; break;
   case EHLO_CLIENT_EVENT_END: on_end(session, &event->as.end); break;
@@ -213,10 +224,21 @@ static int issue_data(struct session *session)
   return then(session, error, NEXT_REPLY);
 }
 
+static int issue_xclient(struct session *session)
+{
+  int error = ehlo_client_xclient(session->client, ehlo_span_of(settings.xclient), 0);
+  if (outcome_refuse(&session->over, error, "--xclient"))
+    return then(session, EHLO_OK, NEXT_NONE);
+  return then(session, error, NEXT_REPLY);
+}
+
 static int issue(struct session *session)
 {
   switch (session->next) {
   case NEXT_HELLO: return then(session, ehlo_client_hello(session->client, 0), NEXT_REPLY);
+  case NEXT_STARTTLS: return then(session, ehlo_client_starttls(session->client, 0), NEXT_REPLY);
+  case NEXT_XCLIENT: return issue_xclient(session);
+  case NEXT_AUTH: return then(session, EHLO_OK, auth_begin(session) == EHLO_OK ? NEXT_REPLY : NEXT_NONE);
   case NEXT_MAIL: return issue_mail(session);
   case NEXT_RCPT: return issue_rcpt(session);
   case NEXT_DATA: return issue_data(session);
@@ -311,13 +333,13 @@ static int receive(struct session *session)
 {
   static char buffer[READ_SIZE];
   size_t used;
-  ssize_t count = recv(session->fd, buffer, sizeof buffer, 0);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR))
+  ssize_t count = stream_read(&session->stream, buffer, sizeof buffer);
+  if (count == STREAM_WAIT)
     return 0;
   if (count > 0)
     ehlo_client_feed(session->client, buffer, (size_t)count, &used);
   else
-    lost(session, count == 0 ? "closed by the server" : strerror(errno));
+    lost(session, count == 0 ? "closed by the server" : tls_error());
   return 1;
 }
 
@@ -326,9 +348,10 @@ static int send_output(struct session *session)
 {
   size_t size;
   const char *output = ehlo_client_output(session->client, &size);
-  ssize_t sent = send(session->fd, output, size, MSG_NOSIGNAL);
-  if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-    const char *why = strerror(errno);
+  ssize_t sent = stream_write(&session->stream, output, size);
+  if (sent == STREAM_FAILED) {
+    char why[TEXT_SIZE];
+    snprintf(why, sizeof why, "%s", tls_error());
     if (!receive(session)) /* what the server said before it went tells more */
       lost(session, why);
     return 1;
@@ -337,26 +360,41 @@ static int send_output(struct session *session)
     return 0;
   size_t content = session->content < (size_t)sent ? session->content : (size_t)sent;
   session->content -= content;
-  trace_sent(output + content, (size_t)sent - content);
+  if (!session->secret)
+    trace_sent(output + content, (size_t)sent - content);
   ehlo_client_sent(session->client, (size_t)sent);
-  return (size_t)sent == size;
+  if ((size_t)sent == size)
+    session->secret = 0;
+  return 1;
 }
 
-/* Waits for the server, as long as RFC 5321 4.5.3.2 has it. */
-static void wait_for(struct session *session, short events)
+/* Waits for the server, as long as RFC 5321 4.5.3.2 has it. What it waits for is, under TLS, not always what the socket
+ * has to be ready for. */
+static void wait_for(struct session *session, short wants)
 {
+  struct stream *stream = &session->stream;
   uint64_t epoch;
   uint32_t seconds = ehlo_client_timeout(session->client, &epoch);
   if (epoch != session->epoch)
     session->deadline = deadline_after(seconds);
   session->epoch = epoch;
-  short ready = wait_until(session->fd, events, session->deadline);
+  short ready = stream_pending(stream) ? stream->read_event
+                                       : wait_until(stream->fd, stream_events(stream, wants), session->deadline);
   if (ready == 0) {
     give_up(session, 4, 2, "Timed out", "the server was silent for too long");
     ehlo_client_timed_out(session->client);
-  } else if (ready & ~POLLOUT) {
+  } else if (stream_ready(stream, ready) & POLLIN) {
     receive(session);
   }
+}
+
+/* The handshake that STARTTLS was answered for, and hello again: what was said in clear counts no more. */
+static void begin_tls(struct session *session)
+{
+  if (secure_begin(session) && ehlo_client_tls_done(session->client) == EHLO_OK)
+    session->next = NEXT_HELLO;
+  else
+    ehlo_client_eof(session->client);
 }
 
 /* From the first command until nothing more is to be said. A server may stop reading until its replies are read
@@ -369,6 +407,8 @@ static void converse(struct session *session, enum next first)
     if (want & EHLO_WANT_WRITE) {
       if (!send_output(session))
         wait_for(session, POLLIN | POLLOUT);
+    } else if (want & EHLO_WANT_TLS) {
+      begin_tls(session);
     } else if (want & EHLO_WANT_CONTENT) {
       give_content(session);
     } else if (!advance(session)) {
@@ -379,7 +419,7 @@ static void converse(struct session *session, enum next first)
 
 /* ---- the session ------------------------------------------------------------------------------------------------- */
 
-void session_open(struct session *session, int fd)
+static void greet(struct session *session, int fd)
 {
   ehlo_client_config config = settings.config;
   if (config.hostname.len == 0)
@@ -389,9 +429,33 @@ void session_open(struct session *session, int fd)
   int error = ehlo_client_init(&session->client, memory, size, &config, on_event, session);
   if (error != EHLO_OK)
     bad_usage("options", ehlo_strerror(error));
-  session->fd = fd;
+  stream_open(&session->stream, fd);
   session->epoch = UINT64_MAX; /* none of the library's, so that the clock starts */
+  if (settings.secure.use == TLS_AT_ONCE) {
+    if (!secure_begin(session)) {
+      ehlo_client_eof(session->client);
+      return;
+    }
+    ehlo_client_tls_done(session->client);
+  }
   converse(session, NEXT_HELLO);
+  if (session->over.code == 0 && secure_is_due(session))
+    converse(session, NEXT_STARTTLS);
+  if (session->over.code == 0 && settings.xclient != NULL)
+    converse(session, NEXT_XCLIENT);
+  if (session->over.code == 0 && settings.auth.wanted)
+    converse(session, NEXT_AUTH);
+}
+
+void session_open(struct session *session)
+{
+  int fd;
+  do {
+    session_close(session);
+    fd = connect_to(settings.server, &session->over);
+    if (fd >= 0)
+      greet(session, fd);
+  } while (fd >= 0 && secure_falls_back(session));
 }
 
 /* To the same server once more. */
@@ -400,9 +464,7 @@ static void session_renew(struct session *session)
   session_close(session);
   session->mails = 0;
   session->needs_reset = 0;
-  int fd = connect_to(settings.server, &session->over);
-  if (fd >= 0)
-    session_open(session, fd);
+  session_open(session);
 }
 
 void session_send(struct session *session, struct envelope *envelope, struct message *message)
@@ -437,7 +499,8 @@ void session_close(struct session *session)
   if (session->client == NULL)
     return;
   converse(session, NEXT_QUIT);
-  close(session->fd);
+  stream_shutdown(&session->stream);
+  stream_close(&session->stream);
   free(session->client); /* the block that was given to it */
   session->client = NULL;
 }

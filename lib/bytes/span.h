@@ -51,6 +51,12 @@ static inline const unsigned char *span_begin(ehlo_span span)
   return (const unsigned char *)span.ptr;
 }
 
+/* Does the host say that there are octets where there are none? */
+static inline int span_is_lie(ehlo_span span)
+{
+  return span.ptr == NULL && span.len > 0;
+}
+
 /* One past the last octet. An empty span may have a NULL ptr; nothing is added to it then. */
 static inline const unsigned char *span_end(ehlo_span span)
 {

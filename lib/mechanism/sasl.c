@@ -308,18 +308,12 @@ static int needs_authcid(uint32_t mechanism)
   return mechanism == EHLO_SASL_PLAIN || mechanism == EHLO_SASL_XOAUTH2;
 }
 
-/* Is a span none: NULL with a length? */
-static int is_lie(ehlo_span span)
-{
-  return span.ptr == NULL && span.len > 0;
-}
-
 /* Are the fields that the mechanism has there? */
 static int fields_are_there(const ehlo_credentials *credentials)
 {
   uint32_t mechanism = credentials->mechanism;
-  if ((mechanism != EHLO_SASL_XOAUTH2 && is_lie(credentials->authzid)) ||
-      (mechanism == EHLO_SASL_OAUTHBEARER && (is_lie(credentials->host) || credentials->port > UINT16_MAX))) {
+  if ((mechanism != EHLO_SASL_XOAUTH2 && span_is_lie(credentials->authzid)) ||
+      (mechanism == EHLO_SASL_OAUTHBEARER && (span_is_lie(credentials->host) || credentials->port > UINT16_MAX))) {
     return 0;
   }
   return (!needs_authcid(mechanism) || (credentials->authcid.len > 0 && credentials->authcid.ptr != NULL)) &&

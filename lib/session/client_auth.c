@@ -216,8 +216,7 @@ int ehlo_client_auth(ehlo_client *client, const ehlo_credentials *credentials, u
 
 int ehlo_client_auth_begin(ehlo_client *client, ehlo_span mechanism, const ehlo_span *initial, uint64_t tag)
 {
-  if (client == NULL || (mechanism.ptr == NULL && mechanism.len > 0) ||
-      (initial != NULL && initial->ptr == NULL && initial->len > 0)) {
+  if (client == NULL || span_is_lie(mechanism) || (initial != NULL && span_is_lie(*initial))) {
     return EHLO_ERR_ARGUMENT;
   }
   struct exchange exchange = {
@@ -349,7 +348,7 @@ static int check_challenged(const ehlo_client *client)
 int ehlo_client_auth_respond(ehlo_client *client, ehlo_span octets)
 {
   int result = check_challenged(client);
-  if (result != EHLO_OK || (octets.ptr == NULL && octets.len > 0)) {
+  if (result != EHLO_OK || span_is_lie(octets)) {
     return result != EHLO_OK ? result : EHLO_ERR_ARGUMENT;
   }
   size_t length = base64_length(octets.len);

@@ -67,7 +67,7 @@ static int burl_in_content(ehlo_client *client, ehlo_span url, int last, uint64_
 
 int ehlo_client_burl(ehlo_client *client, ehlo_span url, int last, uint64_t tag)
 {
-  if (client == NULL || (url.ptr == NULL && url.len > 0)) {
+  if (client == NULL || span_is_lie(url)) {
     return EHLO_ERR_ARGUMENT;
   }
   int in_content = client->state == CLIENT_GREETED && client->call == CALL_CONTENT && client->by_chunks;

@@ -122,7 +122,7 @@ void ehlo_client_write_argument(struct draft *draft, ehlo_span text, int utf8)
   if (draft->error != EHLO_OK) {
     return;
   }
-  if (text.ptr == NULL && text.len > 0) {
+  if (span_is_lie(text)) {
     draft_fail(draft, EHLO_ERR_ARGUMENT);
   } else if (!is_argument(text, utf8)) {
     draft_fail(draft, EHLO_ERR_SYNTAX);

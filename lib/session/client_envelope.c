@@ -54,7 +54,7 @@ static void write_path(struct draft *draft, ehlo_span text, int utf8)
   if (draft->error != EHLO_OK) {
     return;
   }
-  if (text.ptr == NULL && text.len > 0) {
+  if (span_is_lie(text)) {
     draft_fail(draft, EHLO_ERR_ARGUMENT);
   } else if (!read_path(text, draft->verb, &path)) {
     draft_fail(draft, EHLO_ERR_SYNTAX);
@@ -200,24 +200,18 @@ static int check_rcpt(const ehlo_client *client, const ehlo_rcpt_parameters *all
 
 /* ---- parameters: out ---- */
 
-/* Is a span none: NULL with a length? */
-static int is_lie(ehlo_span span)
-{
-  return span.ptr == NULL && span.len > 0;
-}
-
 static int mail_is_legal(const ehlo_mail_parameters *parameters)
 {
   return parameters->struct_size >= sizeof *parameters && parameters->body <= EHLO_BODY_BINARYMIME &&
-         !is_lie(parameters->envid) && !is_lie(parameters->auth) && !is_lie(parameters->solicit) &&
-         !is_lie(parameters->mtrk) && !is_lie(parameters->submitter) && !is_lie(parameters->transid) &&
-         !is_lie(parameters->others);
+         !span_is_lie(parameters->envid) && !span_is_lie(parameters->auth) && !span_is_lie(parameters->solicit) &&
+         !span_is_lie(parameters->mtrk) && !span_is_lie(parameters->submitter) && !span_is_lie(parameters->transid) &&
+         !span_is_lie(parameters->others);
 }
 
 static int rcpt_is_legal(const ehlo_rcpt_parameters *parameters)
 {
-  return parameters->struct_size >= sizeof *parameters && !is_lie(parameters->orcpt_type) &&
-         !is_lie(parameters->orcpt_address) && !is_lie(parameters->others);
+  return parameters->struct_size >= sizeof *parameters && !span_is_lie(parameters->orcpt_type) &&
+         !span_is_lie(parameters->orcpt_address) && !span_is_lie(parameters->others);
 }
 
 /* Where the draft goes on: to there a formatter writes at most *room octets; somewhere if there is no room. */

@@ -9,7 +9,7 @@ static void check(const ehlo_client *client, struct draft *draft, ehlo_span argu
   if (draft->error != EHLO_OK) {
     return;
   }
-  if (argument.ptr == NULL && argument.len > 0) {
+  if (span_is_lie(argument)) {
     draft_fail(draft, EHLO_ERR_ARGUMENT);
   } else if (!client_offers(client, ehlo_commands[draft->verb].extension)) {
     draft_fail(draft, EHLO_ERR_NOT_OFFERED);

@@ -94,7 +94,7 @@ static void challenge(ehlo_server *server, const char *octets, unsigned step)
 
 int ehlo_server_challenge(ehlo_server *server, uint32_t ticket, ehlo_span octets)
 {
-  if (server == NULL || (octets.ptr == NULL && octets.len > 0)) {
+  if (server == NULL || span_is_lie(octets)) {
     return EHLO_ERR_ARGUMENT;
   }
   struct slot *slot = ehlo_slot_find(server, ticket);
@@ -288,7 +288,7 @@ void ehlo_auth_proceed(ehlo_server *server, const struct slot *slot)
 
 int ehlo_server_authorize(ehlo_server *server, ehlo_span name)
 {
-  if (server == NULL || (name.ptr == NULL && name.len > 0)) {
+  if (server == NULL || span_is_lie(name)) {
     return EHLO_ERR_ARGUMENT;
   }
   if (name.len > server->identity_size) {

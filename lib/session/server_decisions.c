@@ -470,7 +470,7 @@ static int check(const ehlo_server *server, const struct slot *slot, int code, c
 /* One line of the host's answer. */
 static int answer(ehlo_server *server, uint32_t ticket, int code, const char *enhanced, ehlo_span text, int last)
 {
-  if (server == NULL || (text.ptr == NULL && text.len > 0)) {
+  if (server == NULL || span_is_lie(text)) {
     return EHLO_ERR_ARGUMENT;
   }
   struct slot *slot = ehlo_slot_find(server, ticket);
@@ -519,7 +519,7 @@ int ehlo_server_check_last(const ehlo_server *server, int code, const char *enha
 {
   struct slot slot = {.verb = EHLO_VERB_NONE};
   struct line_said said;
-  if (text.ptr == NULL && text.len > 0) {
+  if (span_is_lie(text)) {
     return EHLO_ERR_ARGUMENT;
   }
   int result = check(server, &slot, code, enhanced, text, 1, &said);

@@ -156,7 +156,7 @@ int ehlo_config_texts_are_legal(const ehlo_server_config *config)
 {
   for (unsigned i = 0; i < TEXTS; i++) {
     ehlo_span text = ehlo_config_text(config, i);
-    if ((text.ptr == NULL && text.len > 0) || text.len > (i == TEXT_KEYWORDS ? 8 * TEXT_MAX : TEXT_MAX)) {
+    if (span_is_lie(text) || text.len > (i == TEXT_KEYWORDS ? 8 * TEXT_MAX : TEXT_MAX)) {
       return 0;
     }
   }

@@ -1,7 +1,8 @@
 """end_to_end.py: what a whole server costs on sockets: examples/maild, beside the least that a server can do (floor.c)
 and Postfix's smtp-sink.
 
-    python3 tests/bench/end_to_end.py --floor PROGRAM [--maild PROGRAM] [--rounds N] [--only PART[,PART]]
+    python3 tests/bench/end_to_end.py --floor PROGRAM [--maild PROGRAM] [--send PROGRAM] [--load PROGRAM] [--rounds N]
+        [--only PART[,PART]]
 
 messages:    smtp-source sends each server the same, one server after the other, in rounds; the server's own CPU seconds
              are counted, and of all rounds the median is shown. Machines differ and others use them, so what has a
@@ -9,6 +10,7 @@ messages:    smtp-source sends each server the same, one server after the other,
              that each took, because what others do only ever adds. No messages per second are shown: with one sender
              they mostly tell how fast that is.
 sending:     examples/send and smtp-source send the same smtp-sink the same; the sender's own CPU seconds are counted.
+loading:     the same for examples/load, over 1, 10 and 100 connections.
 recipients:  how long a batch of a hundred takes whose every recipient takes 20 ms to check.
 idle:        what a connection that waits costs in memory.
 
@@ -285,6 +287,33 @@ def sending(servers, arguments):
                 print(f'  {label if name == "smtp-source" else "":8}{name:24}{statistics.median(runs):9.2f}{ratio:9.2f}')
 
 
+def loading(servers, arguments):
+    """What many connections cost the sender: examples/load beside smtp-source, to the same smtp-sink."""
+    sink_processor, processor = processors(arguments.pin)
+    with servers.sink(sink_processor) as sink:
+        print(f'\nloading: CPU seconds of the sender for {COUNT:,} messages over many connections to smtp-sink'
+              f'\n  medians of {arguments.rounds} interleaved rounds; x smtp-source: of the ratios within a round')
+        print(f'{"":40}{"":26}CPU s  x smtp-source')
+        for label, size, connections, one_each, _, count in CELLS:
+            if one_each:
+                continue
+            where = f'127.0.0.1:{sink.port}'
+            load = [arguments.load, '--server', where, '--from', 'sender@example.org', '--to', f'recipient@{DOMAIN}',
+                    '--hello', 'client.example.org', '--size', str(size), '--messages', str(count), '--connections',
+                    str(connections), '--quiet']
+            commands = {'smtp-source': ['smtp-source', '-d', '-M', 'client.example.org', '-f', 'sender@example.org',
+                                        '-t', f'recipient@{DOMAIN}', '-l', str(size), '-m', str(count), '-s',
+                                        str(connections), where],
+                        'load': load, 'load --no-pipelining': [*load, '--no-pipelining']}
+            seen = {name: [] for name in commands}
+            for _ in range(arguments.rounds):
+                for name, command in commands.items():
+                    seen[name].append(sender_cpu(command, processor) * COUNT / count)
+            for name, runs in seen.items():
+                ratio = statistics.median(run / base for run, base in zip(runs, seen['smtp-source']))
+                print(f'  {label if name == "smtp-source" else "":38}{name:22}{statistics.median(runs):9.2f}{ratio:9.2f}')
+
+
 # ---- recipients ----
 
 def read_replies(connection, count):
@@ -397,7 +426,7 @@ def idle(servers, arguments):
 
 # ---- all ----
 
-PARTS = {'messages': messages, 'sending': sending, 'recipients': recipients, 'idle': idle}
+PARTS = {'messages': messages, 'sending': sending, 'loading': loading, 'recipients': recipients, 'idle': idle}
 
 
 def main():
@@ -405,6 +434,7 @@ def main():
     parser.add_argument('--floor', required=True, help='the program made of floor.c')
     parser.add_argument('--maild', help='without it only the others are measured')
     parser.add_argument('--send', help='examples/send; without it nothing is said of sending')
+    parser.add_argument('--load', help='examples/load; without it nothing is said of loading')
     parser.add_argument('--rounds', type=int, default=11)
     parser.add_argument('--only', default=','.join(PARTS), help='parts, by commas: ' + ', '.join(PARTS))
     parser.add_argument('--no-pin', dest='pin', action='store_false', help='let server and sender share processors')
@@ -417,6 +447,8 @@ def main():
             print('\nend to end: messages: skipped, there is no smtp-source (it comes with Postfix)')
         elif name == 'sending' and not (arguments.send and shutil.which('smtp-source', path=PATH)):
             print('\nend to end: sending: skipped, there is no send or no smtp-source')
+        elif name == 'loading' and not (arguments.load and shutil.which('smtp-source', path=PATH)):
+            print('\nend to end: loading: skipped, there is no load or no smtp-source')
         elif name == 'recipients' and not arguments.maild:
             print('\nend to end: recipients: skipped, there is no maild')
         else:

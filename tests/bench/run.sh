@@ -66,5 +66,5 @@ meson setup "$build/hosts" -Dbuildtype=release -Dexamples=true -Dtests=false >"$
 }
 cc -std=c11 -O2 tests/bench/floor.c -o "$build/floor"
 python3 tests/bench/end_to_end.py --floor "$build/floor" --maild "$build/hosts/examples/maild" \
-  --send "$build/hosts/examples/send" \
+  --send "$build/hosts/examples/send" --load "$build/hosts/examples/load" \
   --rounds "${EHLO_ROUNDS:-11}"

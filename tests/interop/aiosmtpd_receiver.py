@@ -1,15 +1,17 @@
-"""aiosmtpd_receiver.py PORT DIRECTORY MOST: the receiver of that name in receivers.py.
+"""aiosmtpd_receiver.py PORT DIRECTORY MOST [CERTIFICATE KEY USER PASSWORD]: the receiver of that name in receivers.py.
 
 Takes mail on 127.0.0.1 and ::1, says a line for each connection, and has in DIRECTORY a file for each message and
-recipient: "To: ", the recipient and LF, then the octets that aiosmtpd gives.
+recipient: "To: ", the recipient and LF, then the octets that aiosmtpd gives. With a certificate it takes mail from that
+user alone, under STARTTLS.
 """
 
 import os
 import signal
+import ssl
 import sys
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class Handler:
@@ -43,13 +45,26 @@ class Handler:
         return '250 2.6.0 Stored'
 
 
+def for_users(certificate, key, user, password):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def authenticate(server, session, envelope, mechanism, login):
+        print('login by', mechanism, flush=True)
+        good = (login.login, login.password) == (user.encode(), password.encode())
+        return AuthResult(success=good, handled=False)
+
+    return {'tls_context': context, 'require_starttls': True, 'auth_required': True, 'authenticator': authenticate}
+
+
 def main():
-    port, directory, most = sys.argv[1:]
+    port, directory, most, *login = sys.argv[1:]
+    more = for_users(*login) if login else {}
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # of the threads, too
     SMTP.line_length_limit = 2 ** 24
     handler = Handler(directory, int(most))
     controllers = [Controller(handler, hostname=host, port=int(port), enable_SMTPUTF8=True, data_size_limit=None,
-                              server_hostname='aiosmtpd.example') for host in ('127.0.0.1', '::1')]
+                              server_hostname='aiosmtpd.example', **more) for host in ('127.0.0.1', '::1')]
     for controller in controllers:
         controller.start()
     signal.sigwait([signal.SIGTERM])

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Real senders deliver to examples/stdio-server and examples/maild, examples/send delivers to real receivers, and the
-# three are tested themselves.
+# Real senders deliver to examples/stdio-server and examples/maild, examples/send and
+# examples/load deliver to real receivers, and they are tested themselves.
 #
 #   sh tests/interop/run.sh BUILD-DIRECTORY [WORD...]
 #
 # BUILD-DIRECTORY is where meson and ninja have built. WORDs choose tests by their function's name. Needs what
-# tests/run.sh installs: swaks, curl, msmtp, openssl with its headers, postfix with Cyrus SASL (nothing of it is started but by the tests, with a configuration of
-# their own), python3, python3-aiosmtpd, valgrind, strace and faketime; Exim and OpenSMTPD are fetched. As root, for the
-# descriptors, for Postfix and for OpenSMTPD's root directory.
+# tests/run.sh installs: swaks, curl, msmtp, openssl with its headers, postfix with Cyrus SASL and its saslpasswd2
+# (nothing of it is started but by the tests, with a configuration of their own), python3, python3-aiosmtpd, valgrind,
+# strace and faketime; Exim and OpenSMTPD are fetched. As root, for the descriptors, for Postfix and for OpenSMTPD's root
+# directory.
 set -eu
 [ $# -ge 1 ] || { echo "usage: run.sh BUILD-DIRECTORY [WORD...]" >&2; exit 64; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,9 +16,11 @@ build=$(cd "$1" && pwd)
 STDIO_SERVER=$build/examples/stdio-server
 MAILD=$build/examples/maild
 SEND=$build/examples/send
+LOAD=$build/examples/load
+PROXY=$build/examples/proxy
 TLS_SERVER=$build/tests/tls/tls-server
 TLS_CLIENT=$build/tests/tls/tls-client
-for program in "$STDIO_SERVER" "$MAILD" "$SEND" "$TLS_SERVER" "$TLS_CLIENT"; do
+for program in "$STDIO_SERVER" "$MAILD" "$SEND" "$LOAD" "$PROXY" "$TLS_SERVER" "$TLS_CLIENT"; do
   [ -x "$program" ] || { echo "$program: not built" >&2; exit 66; }
 done
 shift
@@ -28,5 +31,5 @@ OPENSMTPD=$(sh "$here/opensmtpd.sh" "$build/opensmtpd")
 PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH # smtp-source, smtp-sink
 LC_ALL=C.UTF-8
 PYTHONDONTWRITEBYTECODE=1
-export STDIO_SERVER MAILD SEND TLS_SERVER TLS_CLIENT SHIM EXIM OPENSMTPD PATH LC_ALL PYTHONDONTWRITEBYTECODE
+export STDIO_SERVER MAILD SEND LOAD PROXY TLS_SERVER TLS_CLIENT SHIM EXIM OPENSMTPD PATH LC_ALL PYTHONDONTWRITEBYTECODE
 exec python3 "$here/run.py" "$@"

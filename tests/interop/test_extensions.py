@@ -213,6 +213,25 @@ class Between(unittest.TestCase):
         self.assertNotIn('\nS: 5', said)
         self.assertNotIn('VIOLATION', said)
 
+    def test_between_postfix_xclient(self):
+        """send, for another by XCLIENT, to Postfix, which tells stdio-server of him by XFORWARD"""
+        with StdioServer('--extension', 'XFORWARD') as server:
+            with Postfix(f'smtp:[127.0.0.1]:{server.port}', smtp_send_xforward_command='yes',
+                         smtpd_authorized_xclient_hosts='127.0.0.1', mynetworks='127.0.0.1 192.0.2.9') as relay:
+                where = f'127.0.0.1:{relay.port}'
+                result = send(where, [CONTENTS['ordinary']], [RECIPIENT], '--xclient',
+                              'NAME=other.example ADDR=192.0.2.9')
+                self.assertEqual((result.status, result.codes), (0, [250]), result)
+                self.assertEqual([result.said('C', 'EHLO'), result.said('S', '220')], [2, 2], result)
+                wait_for(lambda: server.count() == 1, 30, lambda: relay.log() + server.said())
+                self.assertRegex(server.said(), r'(?m)^ +XFORWARD of .*\bADDR=192\.0\.2\.9\b')
+                result = send(where, [CONTENTS['ordinary']], [RECIPIENT], '--xclient', 'ADDR=198.51.100.1')
+                self.assertEqual((result.status, result.codes), (1, [554]), result)  # no relaying for him
+            with Postfix(f'smtp:[127.0.0.1]:{server.port}') as relay:
+                result = send(f'127.0.0.1:{relay.port}', [CONTENTS['ordinary']], [RECIPIENT], '--xclient', 'ADDR=192.0.2.9')
+                self.assertEqual((result.status, result.outcomes[0][:2]), (1, (554, '5.3.3')), result)
+                self.assertEqual(result.said('C', 'XCLIENT'), 0, result)
+
     def test_between_postfix_lmtp(self):
         """send, by BDAT, to Postfix to stdio-server in LMTP: octets, DSN"""
         with StdioServer('--extension', 'DSN', '--lmtp') as server:

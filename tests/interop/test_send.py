@@ -5,6 +5,7 @@ of the connection; at HOLD it reads nothing until send has gone. At the end of i
 """
 
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ import unittest
 from harness import PATIENCE
 
 SEND = os.environ['SEND']
+MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../examples/send/send.1')
 SENDER = 'sender@example.com'
 RECIPIENT = 'recipient@example.org'
 MESSAGE = b'Subject: x\n\n.\nbody\n'
@@ -172,6 +174,17 @@ class Send(unittest.TestCase):
                       ('--dsn-ret', 'full', '--dsn-ret', 'hdrs')):
             with self.subTest(words):
                 self.told(self.send('127.0.0.1:1', *words, self.file('a')), 64, '', 'send: [^\\n]*\n')
+
+    def test_send_manual(self):
+        """send: its manual page knows the options that --help does, and no others"""
+        with open(MANUAL) as file:
+            manual = file.read()
+        said = self.send('127.0.0.1:1', '--help').stdout
+        options = set(re.findall(r'(?m)(?:^  |, )--([a-z-]+)', said))
+        self.assertGreater(len(options), 30)
+        self.assertEqual(set(re.findall(r'Fl Fl ([a-z-]+)', manual)), options)
+        for code in re.findall(r'(?<!\d)(\d|6\d|7\d)(?= [a-zT])', said[said.index('Exit codes'):]):
+            self.assertIn(f'\n.It {code}\n', manual)
 
     def test_send_input_twice(self):
         """send: standard input can be named but once"""

@@ -299,6 +299,7 @@ static int call_service(struct loop *loop)
     return 1;
   }
   loop->serving = number;
+  loop->done[number].order = loop->served++;
   loop->steps = 0;
   loop->stage = WAIT;
   return 1;
@@ -796,6 +797,22 @@ static int on_argument(struct loop *loop, const ehlo_event *event, uint32_t verb
   return decide(loop, event, service->verdict);
 }
 
+/* An answer that was given late leaves before it is told: the next of the same verb may have been called by then. */
+static void on_service_said(struct loop *loop, const ehlo_event_reply *reply)
+{
+  struct loop_done *first = NULL;
+  for (size_t i = 0; i < loop->service_count; i++) {
+    struct loop_done *done = &loop->done[i];
+    int is_owed = done->called == 1 && (done->said == 0 || done->said == 334);
+    if (is_owed && loop->services[i].verb == reply->verb && (first == NULL || done->order < first->order)) {
+      first = done;
+    }
+  }
+  if (first != NULL) {
+    first->said = reply->code;
+  }
+}
+
 static int on_server_event(ehlo_server *server, const ehlo_event *event, void *user)
 {
   struct loop *loop = user;
@@ -830,9 +847,7 @@ static int on_server_event(ehlo_server *server, const ehlo_event *event, void *u
   case EHLO_EVENT_TURN: return decide(loop, event, loop->turn);
   case EHLO_EVENT_REPLY:
     on_server_reply(&event->as.reply, got);
-    if (loop->serving < loop->service_count && event->as.reply.verb == loop->services[loop->serving].verb) {
-      loop->done[loop->serving].said = event->as.reply.code;
-    }
+    on_service_said(loop, &event->as.reply);
     break;
   case EHLO_EVENT_CANCEL: on_cancel(loop, event->as.cancel.ticket); break;
   case EHLO_EVENT_VIOLATION: loop->violations[SERVER] = event->as.violation.kind; break;
@@ -1111,14 +1126,15 @@ char *loop_expected_content(const struct loop_message *message, int convert_lf, 
 {
   char *content = malloc(2 * message->size + 2);
   size_t length = 0;
+  int text = message->options == NULL || message->options->body != EHLO_BODY_BINARYMIME;
   REQUIRE(content != NULL);
   for (size_t i = 0; i < message->size; i++) {
-    if (convert_lf && message->content[i] == '\n' && (i == 0 || message->content[i - 1] != '\r')) {
+    if (text && convert_lf && message->content[i] == '\n' && (i == 0 || message->content[i - 1] != '\r')) {
       content[length++] = '\r';
     }
     content[length++] = message->content[i];
   }
-  if (length > 0 && content[length - 1] != '\n') {
+  if (text && length > 0 && content[length - 1] != '\n') {
     content[length++] = '\r';
     content[length++] = '\n';
   }

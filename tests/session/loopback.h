@@ -71,6 +71,7 @@ struct loop_service {
 /* What became of it. */
 struct loop_done {
   int called;       /* 1 if it was let out, -1 if the call was refused by `error` */
+  uint32_t order;   /* that it was let out as */
   int error;        /* EHLO_ERR_ */
   uint32_t code;    /* of the REPLY at the client */
   uint32_t arrived; /* how many events the server told */
@@ -190,8 +191,9 @@ struct loop {
   struct loop_ask asks[LOOP_OUT];
   size_t ask_count;
   int in_handler;
-  size_t serving; /* the service whose reply is awaited */
-  unsigned steps; /* STEP events in the exchange */
+  size_t serving;  /* the service whose reply is awaited */
+  uint32_t served; /* so many have been let out */
+  unsigned steps;  /* STEP events in the exchange */
 };
 
 /* Makes both sessions; the server's is started at the first step. The configs and messages are not copied; NULL stands
@@ -234,8 +236,8 @@ void loop_move(struct loop *loop, int which);
  * server's, by the same code. If the connection was lost the server may have served more, never the client. */
 void loop_check(const struct loop *loop);
 
-/* The content of a message as it is to arrive: CRLF line endings (of LF too, with convert_lf), the last one there. The
- * caller frees it. */
+/* The content of a message as it is to arrive: CRLF line endings (of LF too, with convert_lf), the last one there; with
+ * BODY=BINARYMIME as it is. The caller frees it. */
 char *loop_expected_content(const struct loop_message *message, int convert_lf, size_t *size);
 
 /* As little output as can be for the client: without the extensions that make commands longer. */

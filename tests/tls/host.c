@@ -5,12 +5,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "host.h"
 
-#include <openssl/err.h>
-
-#include <limits.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 void die(const char *what)
 {
@@ -18,46 +15,58 @@ void die(const char *what)
   exit(70);
 }
 
-int connection_begin_tls(struct connection *connection, SSL_CTX *context, int is_client)
+void host_open(struct stream *stream, int fd)
 {
-  SSL *ssl = SSL_new(context);
-  if (ssl == NULL || SSL_set_fd(ssl, connection->fd) != 1)
-    die("SSL_new");
-  if (is_client && SSL_set1_host(ssl, "localhost") != 1)
-    die("SSL_set1_host");
-  connection->ssl = ssl;
-  if ((is_client ? SSL_connect(ssl) : SSL_accept(ssl)) == 1) {
-    printf("handshake: %s\n", SSL_get_version(ssl));
-    return 1;
+  if (fd < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
+    die("fcntl");
+  stream_open(stream, fd);
+}
+
+static void wait_for(const struct stream *stream, short wants)
+{
+  struct pollfd ready = {.fd = stream->fd, .events = stream_events(stream, wants)};
+  do
+    poll(&ready, 1, -1); /* until the alarm */
+  while (!(stream_ready(stream, ready.revents) & wants));
+}
+
+int host_begin_tls(struct stream *stream, tls_context *context, int is_client)
+{
+  char subject[256];
+  int error = is_client ? stream_start_client(stream, context, "localhost") : stream_start_server(stream, context);
+  if (error == 0) {
+    while ((error = stream_handshake(stream)) == STREAM_WAIT)
+      wait_for(stream, POLLIN);
   }
-  const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-  printf("handshake failed: %s\n", reason == NULL ? "?" : reason);
-  SSL_free(ssl);
-  connection->ssl = NULL;
-  return 0;
-}
-
-/* There is nothing to do meanwhile: the socket blocks. */
-ssize_t connection_read(struct connection *connection, void *buffer, size_t size)
-{
-  if (connection->ssl == NULL)
-    return read(connection->fd, buffer, size);
-  return SSL_read(connection->ssl, buffer, size > INT_MAX ? INT_MAX : (int)size);
-}
-
-ssize_t connection_write(struct connection *connection, const void *octets, size_t size)
-{
-  if (connection->ssl == NULL)
-    return send(connection->fd, octets, size, MSG_NOSIGNAL);
-  return SSL_write(connection->ssl, octets, size > INT_MAX ? INT_MAX : (int)size);
-}
-
-void connection_close(struct connection *connection)
-{
-  if (connection->ssl != NULL) {
-    SSL_shutdown(connection->ssl);
-    SSL_free(connection->ssl);
+  if (error != 0) {
+    printf("handshake failed: %s\n", tls_error());
+    return 0;
   }
-  shutdown(connection->fd, SHUT_WR);
-  close(connection->fd);
+  printf("handshake: %s\n", stream_protocol(stream));
+  if (stream_peer(stream, subject, sizeof subject) != NULL)
+    printf("peer: %s, %s\n", subject, stream_doubt(stream) == NULL ? "verified" : stream_doubt(stream));
+  return 1;
+}
+
+ssize_t host_read(struct stream *stream, void *buffer, size_t size)
+{
+  ssize_t count;
+  while ((count = stream_read(stream, buffer, size)) == STREAM_WAIT)
+    wait_for(stream, POLLIN);
+  return count;
+}
+
+ssize_t host_write(struct stream *stream, const void *octets, size_t size)
+{
+  ssize_t count;
+  while ((count = stream_write(stream, octets, size)) == STREAM_WAIT)
+    wait_for(stream, POLLOUT);
+  return count;
+}
+
+void host_close(struct stream *stream)
+{
+  while (stream_shutdown(stream) == STREAM_WAIT)
+    wait_for(stream, POLLOUT);
+  stream_close(stream);
 }

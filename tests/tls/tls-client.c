@@ -12,7 +12,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -113,7 +112,7 @@ static void give(ehlo_client *client, FILE *message)
     ehlo_client_body_abort(client);
 }
 
-static void converse(ehlo_client *client, struct connection *connection, SSL_CTX *context, FILE *message)
+static void converse(ehlo_client *client, struct stream *stream, tls_context *context, FILE *message)
 {
   static char buffer[READ_SIZE];
   size_t size;
@@ -121,10 +120,10 @@ static void converse(ehlo_client *client, struct connection *connection, SSL_CTX
   for (uint32_t want; !((want = ehlo_client_want(client)) & EHLO_WANT_CLOSE);) {
     if (want & EHLO_WANT_WRITE) {
       const void *octets = ehlo_client_output(client, &size);
-      ssize_t count = connection_write(connection, octets, size);
+      ssize_t count = host_write(stream, octets, size);
       count > 0 ? ehlo_client_sent(client, (size_t)count) : (void)ehlo_client_eof(client);
     } else if (want & EHLO_WANT_TLS) {
-      if (connection_begin_tls(connection, context, 1)) {
+      if (host_begin_tls(stream, context, 1)) {
         ehlo_client_tls_done(client);
         ehlo_client_hello(client, 0);
       } else {
@@ -133,7 +132,7 @@ static void converse(ehlo_client *client, struct connection *connection, SSL_CTX
     } else if (want & EHLO_WANT_CONTENT) {
       give(client, message);
     } else {
-      ssize_t count = connection_read(connection, buffer, sizeof buffer);
+      ssize_t count = host_read(stream, buffer, sizeof buffer);
       count > 0 ? ehlo_client_feed(client, buffer, (size_t)count, &size) : ehlo_client_eof(client);
     }
   }
@@ -154,16 +153,16 @@ int main(int argc, char **argv)
   if (argc < 8 || (argc < 10 && strcmp(argv[6], "etrn") != 0))
     die("usage");
   alarm(PATIENCE);
-  signal(SIGPIPE, SIG_IGN);
   struct host host = {.starttls = strcmp(argv[3], "starttls") == 0,
                       .login = argv[4],
                       .mechanism = ehlo_sasl_find(ehlo_span_of(argv[5])),
                       .what = argv + 6};
-  struct connection connection = {.fd = connect_to(argv[1])};
-  SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-  if (context == NULL || SSL_CTX_load_verify_locations(context, argv[2], NULL) != 1)
-    die(argv[2]);
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+  struct stream stream;
+  host_open(&stream, connect_to(argv[1]));
+  struct tls_client_options options = {.authorities = argv[2]};
+  tls_context *context = tls_client_context(&options);
+  if (context == NULL)
+    die(tls_error());
   FILE *message = fopen(argc > 9 ? argv[9] : "/dev/null", "rb");
   if (message == NULL)
     die(argv[9]);
@@ -176,13 +175,13 @@ int main(int argc, char **argv)
   void *memory = malloc(size);
   if (memory == NULL || ehlo_client_init(&client, memory, size, &config, on_event, &host) != EHLO_OK)
     die("ehlo_client_init");
-  if (host.starttls || connection_begin_tls(&connection, context, 1)) {
+  if (host.starttls || host_begin_tls(&stream, context, 1)) {
     if (!host.starttls)
       ehlo_client_tls_done(client);
-    converse(client, &connection, context, message);
+    converse(client, &stream, context, message);
   }
-  connection_close(&connection);
-  SSL_CTX_free(context);
+  host_close(&stream);
+  tls_context_free(context);
   fclose(message);
   free(memory);
   return host.good ? 0 : 1;

@@ -2,15 +2,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- *     tls-server CERTIFICATE KEY FILE USER:PASSWORD starttls|implicit
+ *     tls-server CERTIFICATE KEY FILE USER:PASSWORD starttls|implicit [AUTHORITIES]
  *
  * Standard input is a socket, as inetd has it; one session a process. Content is appended to FILE, and behind each
  * message "---sent by ESMTPS---" or the like. AUTH is offered under TLS alone. What happens is told on standard
- * error. */
+ * error. With AUTHORITIES clients are asked for certificates, and who has one of theirs is let in by EXTERNAL. */
 #define _POSIX_C_SOURCE 200809L
 #include "host.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,7 +40,7 @@ static int on_event(ehlo_server *server, const ehlo_event *event, void *user)
   case EHLO_EVENT_STARTTLS:
   case EHLO_EVENT_RCPT: return ehlo_server_accept(server, event->ticket);
   case EHLO_EVENT_AUTH:
-    if (is_known(host, &event->as.auth))
+    if (event->as.auth.mechanism == EHLO_SASL_EXTERNAL || is_known(host, &event->as.auth))
       return ehlo_server_accept(server, event->ticket);
     return ehlo_server_reply(server, event->ticket, 535, NULL, ehlo_span_of(NULL));
   case EHLO_EVENT_BODY:
@@ -56,7 +55,13 @@ static int on_event(ehlo_server *server, const ehlo_event *event, void *user)
   }
 }
 
-static void serve(ehlo_server *server, struct connection *connection, SSL_CTX *context)
+static void tls_done(ehlo_server *server, const struct stream *stream)
+{
+  ehlo_tls tls = {.struct_size = sizeof tls, .verified = stream_doubt(stream) == NULL};
+  ehlo_server_tls_done(server, &tls);
+}
+
+static void serve(ehlo_server *server, struct stream *stream, tls_context *context)
 {
   static char buffer[READ_SIZE];
   size_t size, used;
@@ -66,15 +71,15 @@ static void serve(ehlo_server *server, struct connection *connection, SSL_CTX *c
   for (uint32_t want; (want = ehlo_server_want(server)) != EHLO_WANT_CLOSE;) {
     if (want & EHLO_WANT_WRITE) {
       const void *octets = ehlo_server_output(server, &size);
-      ssize_t count = connection_write(connection, octets, size);
+      ssize_t count = host_write(stream, octets, size);
       count > 0 ? ehlo_server_sent(server, (size_t)count) : (void)ehlo_server_lost(server);
     } else if (want & EHLO_WANT_TLS) {
-      if (connection_begin_tls(connection, context, 0))
-        ehlo_server_tls_done(server, NULL);
+      if (host_begin_tls(stream, context, 0))
+        tls_done(server, stream);
       else
         ehlo_server_lost(server);
     } else {
-      if (!(want & EHLO_WANT_FEED) && (held = connection_read(connection, at = buffer, sizeof buffer)) <= 0) {
+      if (!(want & EHLO_WANT_FEED) && (held = host_read(stream, at = buffer, sizeof buffer)) <= 0) {
         ehlo_server_lost(server);
         continue;
       }
@@ -87,17 +92,17 @@ static void serve(ehlo_server *server, struct connection *connection, SSL_CTX *c
 
 int main(int argc, char **argv)
 {
-  if (argc != 6)
+  if (argc < 6)
     die("usage");
   alarm(PATIENCE);
-  signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
-  struct connection connection = {.fd = dup(STDIN_FILENO)};
+  struct stream stream;
+  host_open(&stream, dup(STDIN_FILENO));
   dup2(STDERR_FILENO, STDOUT_FILENO);
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-  SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-  if (context == NULL || SSL_CTX_use_certificate_file(context, argv[1], SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_use_PrivateKey_file(context, argv[2], SSL_FILETYPE_PEM) != 1)
-    die(argv[1]);
+  struct tls_server_options options = {.certificate = argv[1], .key = argv[2], .authorities = argv[6]};
+  tls_context *context = tls_server_context(&options);
+  if (context == NULL)
+    die(tls_error());
   struct host host = {.file = fopen(argv[3], "ab"), .user = argv[4]};
   if (host.file == NULL)
     die(argv[3]);
@@ -107,19 +112,19 @@ int main(int argc, char **argv)
   ehlo_server_config_init(&config, sizeof config);
   config.hostname = ehlo_span_of("localhost");
   config.offer[EHLO_EXT_STARTTLS] = config.offer[EHLO_EXT_AUTH] = 1;
-  config.mechanisms = 1U << EHLO_SASL_PLAIN | 1U << EHLO_SASL_LOGIN;
+  config.mechanisms = 1U << EHLO_SASL_PLAIN | 1U << EHLO_SASL_LOGIN | 1U << EHLO_SASL_EXTERNAL;
   size_t size = ehlo_server_size(&config);
   void *memory = malloc(size);
   if (memory == NULL || ehlo_server_init(&server, memory, size, &config, on_event, &host) != EHLO_OK)
     die("ehlo_server_init");
   int implicit = strcmp(argv[5], "implicit") == 0;
-  if (!implicit || connection_begin_tls(&connection, context, 0)) {
+  if (!implicit || host_begin_tls(&stream, context, 0)) {
     if (implicit)
-      ehlo_server_tls_done(server, NULL);
-    serve(server, &connection, context);
+      tls_done(server, &stream);
+    serve(server, &stream, context);
   }
-  connection_close(&connection);
+  host_close(&stream);
   free(memory);
-  SSL_CTX_free(context);
+  tls_context_free(context);
   return fclose(host.file) == 0 ? 0 : 74;
 }

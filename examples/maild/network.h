@@ -1,9 +1,9 @@
-/* address.h: where a client is, and whether that is within a network.
+/* network.h: where a client is, and whether that is within a network.
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef MAILD_ADDRESS_H
-#define MAILD_ADDRESS_H
+#ifndef MAILD_NETWORK_H
+#define MAILD_NETWORK_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,9 +1,9 @@
-/* address.c: see address.h.
+/* network.c: see network.h.
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
-#include "address.h"
+#include "network.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

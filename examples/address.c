@@ -1,0 +1,98 @@
+/* address.c: see address.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE /* SOCK_NONBLOCK */
+#include "address.h"
+
+#include "common.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static void find_path(struct addresses *addresses, const char *option)
+{
+  struct sockaddr_un *address = (void *)&addresses->list[0].socket;
+  if (strlen(addresses->text) >= sizeof address->sun_path)
+    bad_usage(option, "the path is too long for a Unix socket");
+  address->sun_family = AF_UNIX;
+  strcpy(address->sun_path, addresses->text);
+  addresses->list[0].size = sizeof *address;
+  addresses->count = 1;
+  strcpy(addresses->host, addresses->text);
+}
+
+static int is_port(const char *port, int listening)
+{
+  uint64_t number;
+  if (ehlo_parse_number(ehlo_span_of(port), 5, &number) == EHLO_OK)
+    return number >= !listening && number <= UINT16_MAX;
+  return getservbyname(port, "tcp") != NULL;
+}
+
+static void find_host(struct addresses *addresses, const char *option, int listening)
+{
+  const char *text = addresses->text;
+  char *host = addresses->host;
+  const char *colon = strrchr(text, ':');
+  if (colon == NULL || colon == text || colon - text >= ADDRESS_HOST || !is_port(colon + 1, listening))
+    bad_usage(option, "HOST:PORT is needed, or the path of a Unix socket");
+  int brackets = text[0] == '[' && colon[-1] == ']';
+  snprintf(host, sizeof addresses->host, "%.*s", (int)(colon - text) - 2 * brackets, text + brackets);
+  if (host[0] == '\0' || (!brackets && strpbrk(host, "[:]") != NULL))
+    bad_usage(option, "HOST:PORT is needed, an IPv6 address in brackets");
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = listening ? AI_PASSIVE : 0};
+  struct addrinfo *found;
+  int error = getaddrinfo(listening && strcmp(host, "*") == 0 ? NULL : host, colon + 1, &hints, &found);
+  if (error != 0) {
+    complain(text, gai_strerror(error));
+    exit(EX_NOHOST);
+  }
+  for (const struct addrinfo *info = found; info != NULL && addresses->count < ADDRESS_MOST; info = info->ai_next) {
+    struct address *address = &addresses->list[addresses->count++];
+    memcpy(&address->socket, info->ai_addr, info->ai_addrlen);
+    address->size = info->ai_addrlen;
+  }
+  freeaddrinfo(found);
+}
+
+void addresses_find(struct addresses *addresses, const char *option, const char *text, int listening)
+{
+  memset(addresses, 0, sizeof *addresses);
+  addresses->text = text;
+  if (strchr(text, '/') != NULL)
+    find_path(addresses, option);
+  else
+    find_host(addresses, option, listening);
+}
+
+int address_connect(const struct address *address)
+{
+  int on = 1;
+  int fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return -1;
+  /* A command is the last of its kind until its reply has come; it must not wait for more. */
+  if (address->socket.ss_family != AF_UNIX)
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (connect(fd, (const struct sockaddr *)&address->socket, address->size) == 0 || errno == EINPROGRESS)
+    return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+int address_connected(int fd)
+{
+  int error = 0;
+  socklen_t size = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}

@@ -1,0 +1,40 @@
+/* address.h: where a server is, or is to be: HOST:PORT, or the path of a Unix socket.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Names are looked up once, when a host starts: whoever serves many connections on one thread cannot wait for the DNS.
+ */
+#ifndef EHLO_EXAMPLES_ADDRESS_H
+#define EHLO_EXAMPLES_ADDRESS_H
+
+#include <sys/socket.h>
+
+enum {
+  ADDRESS_MOST = 8, /* addresses of one name that are tried */
+  ADDRESS_HOST = 1025
+};
+
+struct address {
+  struct sockaddr_storage socket;
+  socklen_t size;
+};
+
+struct addresses {
+  const char *text;        /* as the command line has it */
+  char host[ADDRESS_HOST]; /* without the port and brackets; the path of a Unix socket */
+  struct address list[ADDRESS_MOST];
+  size_t count;
+};
+
+/* Finds whom to connect to, or with `listening` where to listen, for which HOST may be *. What is not of the form is
+ * bad usage of `option`; where the name is not known the process ends with EX_NOHOST. */
+void addresses_find(struct addresses *addresses, const char *option, const char *text, int listening);
+
+/* Begins to connect by a socket that never blocks. Returns the descriptor, which can be written to once it has come to
+ * something (see address_connected); or -1 with errno. */
+int address_connect(const struct address *address);
+
+/* What it has come to: 0 or an errno. */
+int address_connected(int fd);
+
+#endif
