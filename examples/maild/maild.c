@@ -191,10 +191,8 @@ int main(int argc, char **argv)
   if (settings.processes > 1)
     worker = workers_start((unsigned)settings.processes);
   open_all();
-  if (worker == 0) {
-    takeover_done();
-    manager_tell("READY=1");
-  }
+  if (worker == 0)
+    manager_tell_ready(takeover_done());
   while (stage == SERVING || sessions_count() > 0) {
     fflush(stderr);
     loop_round();

@@ -91,3 +91,10 @@ void manager_tell(const char *state)
   if (fd >= 0)
     close(fd);
 }
+
+void manager_tell_ready(int took_over)
+{
+  char state[64];
+  snprintf(state, sizeof state, "MAINPID=%ld\nREADY=1", (long)getpid());
+  manager_tell(took_over ? state : "READY=1");
+}

@@ -19,4 +19,7 @@ int manager_take(const char *name);
 /* Tells NOTIFY_SOCKET, if there is one: "READY=1". */
 void manager_tell(const char *state);
 
+/* The same of "READY=1"; a process that took over says which it is. */
+void manager_tell_ready(int took_over);
+
 #endif

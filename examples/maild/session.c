@@ -292,6 +292,10 @@ static void shake_hands(struct session *session)
 
 void session_begin(struct session *session)
 {
+  /* It is the client who is trusted, not the balancer in front of everybody. */
+  session->trusted = networks_have(settings.xclient.list, settings.xclient.count, &session->client) != 0;
+  if (!session->trusted && settings.xclient.count > 0)
+    ehlo_server_offer(session->server, EHLO_EXT_XCLIENT, 0);
   if (session->place->tls) {
     begin_tls(session);
     return;
@@ -411,9 +415,6 @@ void session_open(int fd, const struct address *peer, const struct place *place)
   }
   if (peer->family == AF_UNIX && settings.config[place->kind].offer[EHLO_EXT_STARTTLS])
     ehlo_server_offer(session->server, EHLO_EXT_STARTTLS, 0); /* nobody listens in there */
-  session->trusted = networks_have(settings.xclient.list, settings.xclient.count, peer) != 0;
-  if (!session->trusted && settings.xclient.count > 0)
-    ehlo_server_offer(session->server, EHLO_EXT_XCLIENT, 0);
   session_list(session);
   if (networks_have(settings.balancers.list, settings.balancers.count, peer))
     expect_preamble(session);

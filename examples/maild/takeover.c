@@ -25,7 +25,10 @@ static void (*when_done)(void);
 
 void takeover_remember(char **argv)
 {
+  const char *text = getenv(variable);
   words = argv;
+  if (text != NULL)
+    fcntl(atoi(text), F_SETFD, FD_CLOEXEC); /* no helper's business */
 }
 
 /* In the new process: the sockets from descriptor 3 on, behind them the pipe, nothing else. */
@@ -98,13 +101,14 @@ void takeover_begin(void (*done)(void))
   when_done = done;
 }
 
-void takeover_done(void)
+int takeover_done(void)
 {
   const char *text = getenv(variable);
   if (text == NULL)
-    return;
+    return 0;
   int fd = atoi(text);
   unsetenv(variable);
   (void)!write(fd, "1", 1);
   close(fd);
+  return 1;
 }

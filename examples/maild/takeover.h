@@ -15,7 +15,7 @@ void takeover_remember(char **argv);
 /* In the old one: starts a new one. `done` is called when it serves. */
 void takeover_begin(void (*done)(void));
 
-/* In the new one: serves. Does nothing if nobody waits for that. */
-void takeover_done(void);
+/* In the new one: serves. Returns 1 if somebody waited for that. */
+int takeover_done(void);
 
 #endif

@@ -128,8 +128,7 @@ unsigned workers_start(unsigned number)
     loop_round();
     if (!told && started == 0) {
       told = 1;
-      takeover_done();
-      manager_tell("READY=1");
+      manager_tell_ready(takeover_done());
     }
   }
   signals_forget();

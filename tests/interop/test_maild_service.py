@@ -62,9 +62,13 @@ class Service(Case):
         log = open(f'{self.directory}/log', 'wb')
         self.addCleanup(log.close)
         process = subprocess.Popen([sys.executable, '-c', STARTER, names, str(len(sockets)), MAILD, *options],
-                                   stderr=log, preexec_fn=place, pass_fds=range(3, 3 + len(sockets)))
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
+                                   stderr=log, preexec_fn=place, pass_fds=range(3, 3 + len(sockets)),
+                                   start_new_session=True)
+        def end():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.addCleanup(end)
         return process
 
     def test_maild_activation(self):
@@ -72,15 +76,26 @@ class Service(Case):
         os.mkdir(f'{self.directory}/mail')
         with contextlib.ExitStack() as stack:
             sockets = [stack.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(3)]
-            self.by_systemd('smtp:submission:lmtp', sockets, *HOSTS, '--maildir', f'{self.directory}/mail',
-                            '--passwords', self.passwords)
+            notify = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            notify.bind(f'{self.directory}/notify')
+            notify.settimeout(PATIENCE)
+            os.environ['NOTIFY_SOCKET'] = f'{self.directory}/notify'
+            self.addCleanup(os.environ.pop, 'NOTIFY_SOCKET')
+            first = self.by_systemd('smtp:submission:lmtp', sockets, *HOSTS, '--maildir', f'{self.directory}/mail',
+                                    '--passwords', self.passwords)
+            self.assertEqual(notify.recv(100), b'READY=1')
             ports = [one.getsockname()[1] for one in sockets]
-            with Peer(ports[0]) as peer:
-                self.assertEqual(peer.deliver(), 250)
-            with Peer(ports[1]) as peer:
-                self.assertEqual(peer.codes(*OPEN[:2]), [250, 530])
-            with Peer(ports[2]) as peer:
-                self.assertEqual(peer.deliver(opening=('LHLO client.example', *OPEN[1:])), 250)
+            for again in False, True:
+                if again:
+                    first.send_signal(signal.SIGUSR2)
+                    self.assertRegex(notify.recv(100), rb'^MAINPID=[0-9]+\nREADY=1$')
+                    self.assertEqual(first.wait(PATIENCE), 0)
+                with Peer(ports[0]) as peer:
+                    self.assertEqual(peer.deliver(), 250)
+                with Peer(ports[1]) as peer:
+                    self.assertEqual(peer.codes(*OPEN[:2]), [250, 530])
+                with Peer(ports[2]) as peer:
+                    self.assertEqual(peer.deliver(opening=('LHLO client.example', *OPEN[1:])), 250)
             wrong = self.by_systemd('http', sockets[:1], '--discard')
             self.assertEqual(wrong.wait(PATIENCE), 64)
 

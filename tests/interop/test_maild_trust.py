@@ -122,6 +122,15 @@ class XClient(Case):
                 self.assertEqual(peer.deliver(), 250)
                 maild.wait_log(' client=[IPv6:2001:db8::9]:4711')
 
+    def test_maild_xclient_balancer(self):
+        """maild, XCLIENT: behind a trusted balancer it is the client who is trusted, or not"""
+        with Maild('--xclient', '127.0.0.1', '--proxy-protocol', '127.0.0.1') as maild:
+            for client, offered in ('192.0.2.7', False), ('127.0.0.1', True):
+                with Peer(maild.port, greet=False) as peer:
+                    peer.send(f'PROXY TCP4 {client} 198.51.100.1 5678 25')
+                    self.assertEqual(peer.reply()[0][0], 220)
+                    self.assertEqual('XCLIENT' in str(peer.command(OPEN[0])), offered)
+
     def test_maild_xclient_login(self):
         """maild, XCLIENT: LOGIN, by a proxy that has looked at the password"""
         with Maild('--passwords', self.passwords, '--xclient', '127.0.0.1',
