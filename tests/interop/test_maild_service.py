@@ -2,6 +2,7 @@
 notices, another user, figures."""
 
 import contextlib
+import fcntl
 import os
 import pwd
 import re
@@ -56,7 +57,7 @@ class Service(Case):
     def by_systemd(self, names, sockets, *options, wait=True):
         """A process that has these sockets."""
         def place():
-            copies = [os.dup2(one.fileno(), 200 + at) for at, one in enumerate(sockets)]
+            copies = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 1000) for one in sockets]
             for at, copy in enumerate(copies):
                 os.dup2(copy, 3 + at)
         log = open(f'{self.directory}/log', 'wb')
@@ -236,7 +237,8 @@ class Service(Case):
             for pid in maild.pid, *maild.children():
                 with open(f'/proc/{pid}/status') as file:
                     status = file.read()
-                self.assertIn(f'Uid:\t' + '\t'.join([str(user.pw_uid)] * 4), status)
+                self.assertIn('Uid:\t' + '\t'.join([str(user.pw_uid)] * 4), status)
+                self.assertIn('Gid:\t' + '\t'.join([str(user.pw_gid)] * 4), status)
                 self.assertNotRegex(status, r'Groups:\t.*\b0\b')
             self.assertEqual(os.stat(maild.files()[0]).st_uid, user.pw_uid)
         done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', '--discard', '--user', 'no-such-user'],
