@@ -1,4 +1,4 @@
-"""The examples of README.md, as they stand there."""
+"""The examples of README.md and SANSIO.md, as they stand there."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import pytest
 import ehlo
 import ehlo.testing
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+PAGES = [pathlib.Path(__file__).resolve().parent.parent / name for name in ("README.md", "SANSIO.md")]
 
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S):
-        exec(compile(block, "README.md", "exec"), found)
+    for page in PAGES:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
+            exec(compile(block, page.name, "exec"), found)
     return found
 
 
