@@ -570,6 +570,8 @@ class Filter(Test):
                 self.assertEqual(peer.deliver(b'x' * 999 + b'\r\n', (MAIL, RCPT)), 552)
                 self.assertEqual(peer.deliver(MESSAGE, (MAIL, RCPT)), 250)
             self.assertEqual(len(server.contents), 2)
+        with NextHop() as server, Proxy(server.port, '--filter', 'exit 0') as proxy, proxy.peer() as peer:
+            self.assertIn((250, 'SIZE 104857600'), peer.command('EHLO client.example'))
 
     def test_proxy_filter_time(self):
         """proxy: --filter: one that takes too long is 451, and it and its children are killed"""
@@ -724,13 +726,16 @@ class Tls(Test):
 
 class Who(Test):
     def test_proxy_xclient(self):
-        """proxy: --xclient: stdio-server and Postfix get to know who the client is, and what it calls itself"""
+        """proxy: --xclient: the next hop gets to know who the client is, and what it calls itself"""
         with StdioServer('--extension', 'XCLIENT') as server, Proxy(server.port, '--xclient') as proxy:
             with proxy.peer() as peer:
                 self.assertEqual(peer.deliver(MESSAGE, ('EHLO client.example', *OPEN[1:])), 250)
                 self.assertRegex(server.said(), r'XCLIENT .*ADDR=127\.0\.0\.1 PORT=\d+ .*HELO=client\.example')
                 self.assertEqual(peer.deliver(MESSAGE, ('EHLO other.example', *OPEN[1:])), 250)
                 self.assertIn('HELO=other.example', server.said())
+                self.assertEqual(peer.codes(MAIL, RCPT, 'EHLO third.example', RCPT), [250, 250, 250, 503])
+                self.assertEqual(peer.deliver(MESSAGE, OPEN[1:]), 250)
+                self.assertIn('HELO=third.example', server.said())
         with NextHop() as server, Proxy(server.port, '--xclient') as proxy, proxy.peer() as peer:
             self.assertEqual(peer.greeting[0], (421, 'proxy.example The next hop does not offer XCLIENT'))
         with NextHop({'XCLIENT': '550 5.7.0 no'}, offers='XCLIENT ADDR HELO') as server:
