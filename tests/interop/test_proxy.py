@@ -1,5 +1,5 @@
-"""test_proxy.py: examples/proxy between clients and mail servers of the world: what comes out behind it is what went in,
-and what the server says is what the client gets."""
+"""test_proxy.py: examples/proxy between clients and mail servers of the world: what comes out behind it is what went
+in, and what the server says is what the client gets."""
 
 import contextlib
 import glob
@@ -133,7 +133,7 @@ class Senders(Test):
 
 class Dialogue(Test):
     def test_proxy_pipelining(self):
-        """proxy: 60 recipients in one batch, every third refused: each gets its own answer, and they go on in batches"""
+        """proxy: 60 recipients in one batch, every third refused: each gets its own answer, in batches"""
         def answer(line):
             if line.startswith('RCPT'):
                 time.sleep(0.002)
@@ -252,7 +252,8 @@ class Dialogue(Test):
                 self.assertLessEqual({'DSN', 'MT-PRIORITY', 'SUBMITTER', 'RRVS', 'SMTPUTF8', '8BITMIME'}, set(offered))
                 mail = 'RET=HDRS ENVID=x+2B MT-PRIORITY=3 BY=100;N'
                 rcpt = 'NOTIFY=SUCCESS,DELAY ORCPT=rfc822;q@example.org'
-                self.assertEqual(peer.deliver(MESSAGE, ('EHLO client.example', f'{MAIL} {mail}', f'{RCPT} {rcpt}')), 250)
+                opening = 'EHLO client.example', f'{MAIL} {mail}', f'{RCPT} {rcpt}'
+                self.assertEqual(peer.deliver(MESSAGE, opening), 250)
                 self.assertEqual(peer.code('MAIL FROM:<> BODY=8BITMIME SMTPUTF8'), 250)
                 self.assertEqual(peer.code('RCPT TO:<gr\xfc\xdfe@example.org>'), 250)
                 self.assertEqual(peer.codes(RCPT, RCPT), [250, 452])
@@ -319,7 +320,8 @@ class Dialogue(Test):
         """proxy: LMTP: 100 recipients to maild by a Unix socket, the proxy at one as well"""
         with Maild('--refuse', 'u7@example.org', listen=('--lmtp-listen', '/tmp/ehlo-proxy-next')) as maild:
             with Proxy('/tmp/ehlo-proxy-next', '--lmtp', listen=('--listen', '/tmp/ehlo-proxy')) as proxy:
-                result = send('/tmp/ehlo-proxy', [CONTENTS['dots']], [f'u{n}@example.org' for n in range(100)], lmtp=True)
+                recipients = [f'u{n}@example.org' for n in range(100)]
+                result = send('/tmp/ehlo-proxy', [CONTENTS['dots']], recipients, lmtp=True)
                 self.assertEqual([code for code, _, _ in result.outcomes], [250] * 7 + [550] + [250] * 92)
                 self.assertEqual(len(maild.files()), 99)
         self.assertFalse(os.path.exists('/tmp/ehlo-proxy'))
@@ -333,7 +335,8 @@ class Lost(Test):
         with socket.socket() as probe:
             probe.bind(('127.0.0.1', 0))
             with Proxy(probe.getsockname()[1]) as proxy, proxy.peer() as peer:
-                self.assertEqual(peer.greeting, [(421, 'proxy.example The next hop cannot be reached, try again later')])
+                why = 'proxy.example The next hop cannot be reached, try again later'
+                self.assertEqual(peer.greeting, [(421, why)])
                 self.assertTrue(peer.gone())
         for greeting, expected in (('554 No mail here', (554, 'No mail here')),
                                    ('421 busy', (421, 'proxy.example busy')), (None, (421, None)),
@@ -353,7 +356,8 @@ class Lost(Test):
         for answer in None, NextHop.HOLD:
             for stage in 'MAIL', 'RCPT', 'DATA', '.':
                 more = {'end': answer} if stage == '.' else {'answers': {stage: answer}}
-                with NextHop(**more) as server, Proxy(server.port, '--next-timeout', '1') as proxy, proxy.peer() as peer:
+                with NextHop(**more) as server, Proxy(server.port, '--next-timeout', '1') as proxy:
+                    peer = self.enterContext(proxy.peer())
                     peer.command('EHLO client.example')
                     for line in MAIL, RCPT, 'DATA', '.':
                         if line == '.':
@@ -776,7 +780,8 @@ class Who(Test):
         for options in ((), good[:4], good[2:], (*good[:2], *good[4:]), (*good, 'word'), (*good, '--next-tls', 'maybe'),
                         (*good, '--xclient', '--xforward'), (*good, '--tls-listen', '127.0.0.1:0'),
                         (*good, '--tls-key', '/x'), (*good[:3], 'nowhere', *good[4:]), ('--unknown',)):
-            done = subprocess.run([PROXY, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE, check=False)
+            done = subprocess.run([PROXY, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE,
+                                  check=False)
             self.assertEqual((done.returncode, done.stdout), (64, ''), options)
             self.assertRegex(done.stderr, r'proxy: .*\n')
         done = subprocess.run([PROXY, *good, '--tls-cert', '/nowhere'], capture_output=True, encoding='utf-8',
