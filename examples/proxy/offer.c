@@ -20,11 +20,12 @@ static const uint32_t carried[] = {
 
 enum { CARRIED = sizeof carried / sizeof *carried };
 
-/* AUTH by mechanisms that are one message: it can be said again. Under TLS on both sides alone. */
+/* AUTH by mechanisms that are one message: it can be said again. Under TLS on both sides alone, and to nobody who could
+ * be somebody else: a password is in it. */
 static uint32_t mechanisms(const struct session *session)
 {
   uint32_t simple = 1U << EHLO_SASL_PLAIN | 1U << EHLO_SASL_LOGIN;
-  return settings.front_context != NULL && ehlo_client_tls(session->client)
+  return settings.front_context != NULL && stream_doubt(&session->next.stream) == NULL
              ? ehlo_client_mechanisms(session->client) & simple
              : 0;
 }
