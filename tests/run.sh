@@ -67,7 +67,7 @@ esac
 
 build=${EHLO_BUILD:-$top/build-tests}
 mkdir -p "$build/logs" || exit 1
-rm -f "$build"/logs/* "$build"/interop.*
+rm -f "$build"/logs/* "$build"/interop.* "$build"/python.*
 
 # ---- packages ----
 
@@ -141,19 +141,27 @@ fuzz_end() {
   fi
 }
 
-# Interop waits for others most of the time, so it runs beside what computes.
-interop=
-interop_begin() {
+# Interop waits for others most of the time, and Python takes but one processor, so they run beside the rest, one after
+# the other. In the end each is told as a step.
+beside=
+beside_begin() {
   (
-    sh tests/interop/run.sh "$build/release" >"$build/interop.out" 2>&1 </dev/null
-    echo $? >"$build/interop.status"
+    aside python sh examples/python/tests/run.sh "$build/release"
+    [ $quick = yes ] || aside interop sh tests/interop/run.sh "$build/release"
   ) &
-  interop=$!
+  beside=$!
 }
 
-interop_end() {
-  cat "$build/interop.out"
-  return "$(cat "$build/interop.status")"
+aside() { # aside NAME COMMAND [ARGUMENT]...
+  name=$1
+  shift
+  "$@" >"$build/$name.out" 2>&1 </dev/null
+  echo $? >"$build/$name.status"
+}
+
+aside_end() { # aside_end NAME: how it went
+  cat "$build/$1.out"
+  return "$(cat "$build/$1.status")"
 }
 
 # ---- what is asked for ----
@@ -180,8 +188,7 @@ if step 'gcc: build, optimised, no warning' configure release gcc --buildtype=re
     step "check: $check" sh tests/checks/$check.sh "$build/release"
   done
   step 'install: a program finds it by pkg-config' sh tests/checks/installed.sh "$build/release"
-  step 'python: the package, installed in three ways' sh examples/python/tests/run.sh "$build/release"
-  [ $quick = yes ] || interop_begin
+  beside_begin
 fi
 
 if step 'clang, ASan and UBSan: build, no warning' \
@@ -203,9 +210,13 @@ step 'freestanding: Cortex-M0 and M4, no C library' sh tests/freestanding/run.sh
 
 step 'bench: instructions and sizes' sh tests/bench/gate.sh "$build/bench"
 
+if [ -n "$beside" ]; then
+  wait "$beside"
+  step 'python: the package, installed in three ways' aside_end python
+  [ $quick = yes ] || step 'interop: real senders and receivers' aside_end interop
+fi
+
 if [ $quick = no ]; then
-  wait $interop
-  step 'interop: real senders and receivers' interop_end
   if step 'fuzz: build' configure fuzz clang --buildtype=debugoptimized -Dfuzz=true -Dtests=false -Dexamples=false \
     -Ddefault_library=static -Db_sanitize=$sanitizers -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link; then
     step "fuzz: $fuzz_seconds s a target" fuzz

@@ -66,6 +66,12 @@ def processors(pin):
     return (free[0], free[1]) if pin and len(free) > 1 and shutil.which('taskset', path=PATH) else (None, None)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
 # ---- servers ----
 
 class Server:
@@ -163,9 +169,7 @@ class Servers:
         return Server('floor', [self.arguments.floor], processor)
 
     def sink(self, processor=None):
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         as_nobody = ['-u', 'nobody'] if os.geteuid() == 0 else []
         return Server('smtp-sink', [self.sink_program, *as_nobody, '-m', '20000', f'127.0.0.1:{port}', '1000'],
                       processor, port)

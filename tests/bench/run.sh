@@ -5,7 +5,8 @@
 # -O2 and -Os, and runs bench.c with each: by the clock, in the same process as memcpy, a memchr walk and the smallest scalar
 # machine, and by callgrind, whose counts of instructions are exact and repeat. Nothing that is timed is ever asserted.
 #
-# Then end_to_end.py: examples/maild on sockets beside the least that a server can do; $EHLO_ROUNDS rounds (11).
+# Then end_to_end.py: examples/maild on sockets beside the least that a server can do; $EHLO_ROUNDS rounds (11). And python.py:
+# examples/python beside aiosmtpd and smtplib; $EHLO_PYTHON_ROUNDS rounds (5).
 #
 # --gate: no clock; the counts and sizes are held to the ceilings in goals.tsv, and the end is 1 if one is passed.
 set -eu
@@ -68,3 +69,13 @@ cc -std=c11 -O2 tests/bench/floor.c -o "$build/floor"
 python3 tests/bench/end_to_end.py --floor "$build/floor" --maild "$build/hosts/examples/maild" \
   --send "$build/hosts/examples/send" --load "$build/hosts/examples/load" \
   --rounds "${EHLO_ROUNDS:-11}"
+
+# In an environment that sees what the distribution packages: cffi, aiosmtpd. Without network.
+export PIP_NO_INDEX=1 PIP_CONFIG_FILE=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+rm -rf "$build/python"
+if /usr/bin/python3 -c 'import aiosmtpd, cffi' 2>/dev/null && /usr/bin/python3 -m venv --system-site-packages "$build/python"; then
+  EHLO_BUILD="$build/hosts" "$build/python/bin/pip" install -q ./examples/python
+  "$build/python/bin/python" tests/bench/python.py --rounds "${EHLO_PYTHON_ROUNDS:-5}"
+else
+  printf '\nPython: skipped, Debian'"'"'s python3-venv, python3-cffi and python3-aiosmtpd are needed\n'
+fi

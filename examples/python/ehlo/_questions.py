@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, Callable, ClassVar
 
 from ._binding import Spans, Text, lib
 from ._session import Core
+from .enums import Parse
 from .errors import ArgumentError, CodeError, StateError, TicketError, check
 from .values import Enhanced, enhanced_in
 
@@ -45,22 +46,30 @@ class Question(Event):
     or one to what was cancelled, raises TicketError; a code that may not answer this, CodeError; one for which there is
     no room now, SpaceError: send some output and answer again. An error changes nothing."""
 
-    __slots__ = ("ticket", "_iterated", "_settled")
+    __slots__ = ("ticket", "_iterated", "_settled", "_code", "_later")
     ticket: int
 
     #: The code of the safe answer; 0 where `accept` gives it.
     SILENCE: ClassVar[int] = 0
+    #: The code where the handler fails.
+    FAILURE: ClassVar[int] = 451
 
     def __init__(self, core: Core, ticket: int) -> None:
         self._core = core
         self.ticket = ticket
         self._iterated = False
         self._settled = False
+        self._code = 0  # what was answered, 250 for any acceptance
+        # While a coroutine has the event: its answers, which are given when it ends. See `_hold`.
+        self._later: list[tuple[bool, Callable[[], None]]] | None = None
 
     def accept(self) -> None:
         """The right positive answer, with its default text."""
+        if self._later is not None:
+            self._note(True, self.accept)
+            return
         self._core.do(lib.ehlo_server_accept, self.ticket)
-        self._settled = True
+        self._answered(250)
 
     def reject(self, code: int = 550, enhanced: EnhancedLike = None, text: Text = "") -> None:
         """A refusal: 4yz (try again later) or 5yz. Enhanced code ("5.1.1") and text have defaults."""
@@ -70,11 +79,19 @@ class Question(Event):
 
     def reply(self, code: int, enhanced: EnhancedLike = None, text: Text = "") -> None:
         """Any answer that is legal here."""
+        if self._later is not None:
+            _well_formed(code, enhanced, text)
+            self._note(True, lambda: self.reply(code, enhanced, text))
+            return
         self._answer(lib.ehlo_server_reply, code, enhanced, text)
-        self._settled = True
+        self._answered(code)
 
     def more(self, code: int, enhanced: EnhancedLike = None, text: Text = "") -> None:
         """A line of a long answer, which `reply` ends, with the same codes."""
+        if self._later is not None:
+            _well_formed(code, enhanced, text)
+            self._note(False, lambda: self.more(code, enhanced, text))
+            return
         self._answer(lib.ehlo_server_reply_more, code, enhanced, text)
 
     def _answer(self, function: Any, code: int, enhanced: EnhancedLike, text: Text) -> None:
@@ -84,6 +101,13 @@ class Question(Event):
             raise TicketError()
         spans = Spans()
         self._core.do(function, self.ticket, code, enhanced_in(enhanced), spans.new(text))
+
+    def _answered(self, code: int) -> None:
+        waker = self._core.waker
+        if waker is not None and self._settled:  # it was deferred
+            waker()
+        self._settled = True
+        self._code = code
 
     def defer(self, tag: int | None = None) -> None:
         """The answer comes later. `tag`, by default the ticket, comes back in CancelEvent if the question becomes
@@ -104,6 +128,37 @@ class Question(Event):
         check(lib.ehlo_server_defer(self._core.pointer, self.ticket, self.ticket))
         self._iterated = True
 
+    # ---- for coroutines: ehlo.aio ----
+
+    def _hold(self) -> None:
+        """Defers it for a coroutine: what this answers is noted, and given by `_release`."""
+        self._keep()
+        self._later = []
+
+    def _note(self, final: bool, call: Callable[[], None]) -> None:
+        assert self._later is not None
+        if self._later and self._later[-1][0]:
+            raise TicketError()
+        self._later.append((final, call))
+
+    def _release(self) -> None:
+        """The coroutine has ended: gives what it answered, or else the safe answer. After SpaceError: once more, when
+        some output was sent."""
+        later = self._later or []
+        self._later = None
+        try:
+            while later:
+                later[0][1]()
+                del later[0]
+        finally:
+            if later:
+                self._later = later
+        self._silence()
+
+    def _fail(self) -> None:
+        """The coroutine has failed: forgets its answers, and notes what can do no harm."""
+        self._later = [(True, lambda: self.reply(self.FAILURE))]
+
     def _silence(self) -> None:
         """The iterator goes on without an answer: the safe one is given, as behind a handler."""
         if self._settled:
@@ -115,3 +170,13 @@ class Question(Event):
                 self.accept()
         except TicketError:  # cancelled meanwhile
             pass
+
+
+def _well_formed(code: int, enhanced: EnhancedLike, text: Text) -> None:
+    """Raises here and now for what could not be answered later."""
+    from ._grammar import format_reply_line
+
+    if not 200 <= code <= 599:
+        raise CodeError()
+    words = enhanced_in(enhanced)
+    format_reply_line(code, text, words.decode() if enhanced else None, flags=Parse.UTF8)

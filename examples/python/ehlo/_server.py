@@ -238,7 +238,9 @@ class Server(Session[Event]):
 
     def answer(self, ticket: int) -> Question:
         """A question by its ticket alone."""
-        return Question(self._core, ticket)
+        question = Question(self._core, ticket)
+        question._settled = True  # it was deferred
+        return question
 
     # ---- events ----
 

@@ -16,7 +16,7 @@ from typing import Any, Callable, Generic, Iterator, TypeVar
 from . import _binding
 from ._binding import Octets, ffi, lib, stray
 from .enums import WANTS, Want
-from .errors import ArgumentError, HandlerError, InUseError, ReentrantError, StateError, error_of
+from .errors import ArgumentError, HandlerError, InUseError, ReentrantError, Reject, StateError, error_of
 
 log = logging.getLogger("ehlo")
 
@@ -43,7 +43,7 @@ class ReceiveBuffer:
 class Core:
     """A block, and the right to use it: one thread at a time."""
 
-    __slots__ = ("pointer", "size", "_memory", "_lock", "_owner", "owner_session", "input")
+    __slots__ = ("pointer", "size", "_memory", "_lock", "_owner", "owner_session", "input", "waker")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -54,6 +54,8 @@ class Core:
         self.owner_session: Callable[[], Any] = lambda: None
         # What is being fed: pieces of content are shown as parts of it.
         self.input: Octets | None = None
+        # Told of each answer to what was deferred.
+        self.waker: Callable[[], None] | None = None
 
     def block(self, size: int) -> Any:
         """Memory, aligned. It is kept from `settle` on."""
@@ -213,8 +215,12 @@ class Session(Generic[Event]):
     def _keep(self, event: Event) -> None:
         """Makes an event fit for the queue: it outlives the callback, and can be answered behind it."""
 
-    def _failed(self, error: Exception, event: Event | None, number: int) -> int:
-        self.error = error
+    def _failed(self, error: BaseException, event: Event | None, number: int) -> int:
+        """What is to be done about an exception of the handler's. _FAIL: the transaction fails."""
+        if isinstance(error, Reject) and error.refuse(event):
+            return _HANDLED
+        if isinstance(error, Exception):
+            self.error = error
         log.error("%s raised", self._names.get(number, "an event"), exc_info=error)
         on_error = getattr(self._handler, "on_error", None)
         if on_error is not None:
@@ -377,6 +383,24 @@ class Session(Generic[Event]):
             octets: bytes = ffi.buffer(pointer, size)[:]
             self._sent(core.pointer, size)
             return octets
+        finally:
+            if outer:
+                core.leave()
+
+    def _turn(self) -> tuple[bytes, int, int]:
+        """`take_output`, `want` and the seconds of `timeout`, whose epoch is left in `_epoch`: what a host asks for
+        after each read."""
+        core = self._core
+        outer = core.enter()
+        try:
+            pointer = core.pointer
+            data = self._output(pointer, self._count)
+            size = self._count[0]
+            octets = b""
+            if size:
+                octets = ffi.buffer(data, size)[:]
+                self._sent(pointer, size)
+            return octets, self._want(pointer), self._timeout(pointer, self._epoch)
         finally:
             if outer:
                 core.leave()

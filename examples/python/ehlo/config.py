@@ -78,6 +78,8 @@ class ServerConfig:
     _made: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name in ("offer", "withhold"):  # to be read more than once
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         struct = ffi.new("ehlo_server_config *")
         check(lib.ehlo_server_config_preset(struct, ffi.sizeof("ehlo_server_config"), int(self.preset)))
         for extension, on in [(each, 1) for each in self.offer] + [(each, 0) for each in self.withhold]:
@@ -125,6 +127,7 @@ class ClientConfig:
     _made: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "avoid", tuple(self.avoid))
         struct = ffi.new("ehlo_client_config *")
         check(lib.ehlo_client_config_init(struct, ffi.sizeof("ehlo_client_config")))
         for extension in self.avoid:

@@ -7,7 +7,13 @@ never among them: it is told in replies and events, and as `ProtocolViolation` w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ._binding import fixed, lib
+
+
+if TYPE_CHECKING:
+    from ._grammar import Reply
 
 
 class Error(Exception):
@@ -172,6 +178,105 @@ class ProtocolViolation(Error):
         super().__init__(fixed(lib.ehlo_violation_name(kind)))
         self.kind = kind
         self.octets = octets
+
+
+class Reject(Error):
+    """To be raised in a handler of a Server: refuses what the event asks, as `event.reject` does."""
+
+    def __init__(self, code: int = 550, enhanced: Any = None, text: str = "") -> None:
+        super().__init__(code, enhanced, text)
+        self.code = code
+        self.enhanced = enhanced
+        self.text = text
+
+    def __str__(self) -> str:
+        return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+
+    def refuse(self, event: Any) -> bool:
+        """Refuses it. False if it does not ask, was answered already, or cannot be refused so."""
+        try:
+            event.reject(self.code, self.enhanced, self.text)
+        except (AttributeError, HostError):
+            return False
+        return True
+
+
+# ---- what ehlo.aio's client raises ----
+
+
+class SendError(Error):
+    """A message was not sent, or a connection for it not made. `reply` is what the server said, or None."""
+
+    def __init__(self, message: str, reply: Reply | None = None) -> None:
+        super().__init__(f"{message}: {_shown(reply)}" if reply is not None else message)
+        self.reply = reply
+
+    @property
+    def temporary(self) -> bool:
+        """May it succeed if it is tried again unchanged?"""
+        return self.reply is None or self.reply.code // 100 != 5
+
+
+class ConnectError(SendError):
+    """There is no connection, or the server wants no session. `__cause__` may be an OSError."""
+
+
+class TLSError(SendError):
+    """No TLS where it is required, or its handshake failed. `__cause__` may be an ssl.SSLError."""
+
+
+class AuthenticationError(SendError):
+    """Not logged in."""
+
+
+class UnsupportedError(SendError):
+    """The message needs what the server does not offer, or may not leave as it is. Nothing of it was sent. `__cause__`
+    may be a HostError that says more."""
+
+    @property
+    def temporary(self) -> bool:
+        return False
+
+
+class SenderRefused(SendError):
+    """The reply to MAIL is a refusal."""
+
+
+class RecipientsRefused(SendError):
+    """No recipient was accepted. `replies` tells for each; `reply` is the last."""
+
+    def __init__(self, message: str, replies: dict[str, Reply]) -> None:
+        super().__init__(message, list(replies.values())[-1] if replies else None)
+        self.replies = replies
+
+    @property
+    def temporary(self) -> bool:
+        return any(reply.code // 100 != 5 for reply in self.replies.values())
+
+
+class MessageRefused(SendError):
+    """The message is refused, for all recipients. `replies`: of LMTP, for each."""
+
+    def __init__(self, message: str, reply: Reply | None, replies: dict[str, Reply]) -> None:
+        super().__init__(message, reply)
+        self.replies = replies
+
+
+class ConnectionLost(SendError):
+    """The connection ended, or is of no use any more. `in_doubt`: the whole message had been sent, and the server may
+    have taken it. `__cause__` may be a ProtocolViolation."""
+
+    def __init__(self, message: str, reply: Reply | None = None, in_doubt: bool = False) -> None:
+        super().__init__(message, reply)
+        self.in_doubt = in_doubt
+
+    @property
+    def temporary(self) -> bool:
+        return True
+
+
+def _shown(reply: Reply) -> str:
+    return " ".join(str(part) for part in (reply.code, reply.enhanced, ascii(reply.text)[1:-1]) if part)
 
 
 _BY_CODE: dict[int, type[HostError]] = {}

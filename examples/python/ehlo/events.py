@@ -6,13 +6,14 @@ and texts are str, in which octets that are no UTF-8 survive as surrogate escape
 
 from __future__ import annotations
 
-from typing import Any, Callable
+import io
+from typing import Any, BinaryIO, Callable
 
 from ._binding import Spans, ffi, lib, octets_of, text_of
 from ._questions import Event, Question
 from ._session import Core
 from .enums import ENDS, MECHANISMS, VERBS, VIOLATIONS, End, Mechanism, Verb, Violation
-from .errors import ExpiredError, StateError
+from .errors import ExpiredError, StateError, TicketError
 from .values import (
     Credentials,
     Domain,
@@ -32,6 +33,7 @@ class ConnectEvent(Question):
     """The connection is there: how to greet? Silence: 220. 421, 4yz and 5yz refuse mail service."""
 
     __slots__ = ()
+    FAILURE = 421
 
 
 class CommandEvent(Event):
@@ -126,7 +128,7 @@ class BodyEvent(Question):
     """A piece of content, without its dots. By BDAT it comes without DATA before it.
 
     In a handler the content is where it arrived: `pieces` are released when the handler returns, and what is asked of
-    the event later raises ExpiredError; bytes(event) and `add_to` copy. In the iterator it has been copied.
+    the event later raises ExpiredError; bytes(event), `add_to` and `write_to` copy. In the iterator it has been copied.
 
     `reject` refuses the message: no more of it comes, and the answer is given where the protocol wants it. `defer`, in
     a handler only, stops the content until `resume`. Silence: go on."""
@@ -175,6 +177,15 @@ class BodyEvent(Question):
         for span in body.spans[0 : body.count]:
             content += ffi.buffer(span.ptr, span.len)
 
+    def write_to(self, file: BinaryIO | io.BytesIO) -> None:
+        """Writes the piece to a file, without another copy: one whose `write` takes everything."""
+        if self._data is not None:
+            file.write(self._data)
+            return
+        body = self._live()
+        for span in body.spans[0 : body.count]:
+            file.write(ffi.buffer(span.ptr, span.len))
+
     def __bytes__(self) -> bytes:
         if self._data is not None:
             return self._data
@@ -186,6 +197,8 @@ class BodyEvent(Question):
     def resume(self) -> None:
         """Lets content flow again that `defer` stopped; then call `Server.advance`."""
         self._core.do(lib.ehlo_server_resume, self.ticket)
+        if self._core.waker is not None:
+            self._core.waker()
 
     def defer(self, tag: int | None = None) -> None:
         if self._iterated:
@@ -200,6 +213,19 @@ class BodyEvent(Question):
     def _keep(self) -> None:
         self._data = bytes(self)
         self._iterated = True
+
+    def _hold(self) -> None:
+        self._data = bytes(self)
+        super().defer()
+        self._iterated = True
+        self._later = []
+
+    def _release(self) -> None:
+        super()._release()
+        try:
+            self.resume()
+        except (StateError, TicketError):  # the message was refused, or content flows already
+            pass
 
     def _silence(self) -> None:
         pass
@@ -349,17 +375,22 @@ class StartTlsEvent(Question):
 
     __slots__ = ()
     SILENCE = 454
+    FAILURE = 454
 
 
 class _Exchange(Question):
     __slots__ = ()
     SILENCE = 454
+    FAILURE = 454
 
     def challenge(self, octets: bytes) -> None:
         """Asks the client for more: 334. Its next response comes as StepEvent."""
+        if self._later is not None:
+            self._note(True, lambda: self.challenge(octets))
+            return
         spans = Spans()
         self._core.do(lib.ehlo_server_challenge, self.ticket, spans.new(octets))
-        self._settled = True
+        self._answered(334)
 
 
 class AuthEvent(_Exchange):

@@ -1,7 +1,8 @@
-"""The examples of README.md, as they stand there."""
+"""The examples of README.md and SANSIO.md, as they stand there."""
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import re
 import socket
@@ -11,21 +12,54 @@ from typing import Any
 import pytest
 
 import ehlo
+import ehlo.testing
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+PAGES = [pathlib.Path(__file__).resolve().parent.parent / name for name in ("README.md", "SANSIO.md")]
 
 
-def test_a_server_and_a_client(capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, Any] = {}
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S)
-    assert len(blocks) == 3
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+@pytest.fixture(scope="module")
+def names() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for page in PAGES:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
+            exec(compile(block, page.name, "exec"), found)
+    return found
+
+
+def test_receive_and_send(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+
+    async def main() -> None:
+        stopped = asyncio.Event()
+        receiving = asyncio.create_task(names["receive"](stopped, port))
+        for _ in range(100):
+            try:
+                await names["send"](port)
+                break
+            except ehlo.ConnectError:
+                await asyncio.sleep(0.01)
+        stopped.set()
+        await receiving
+
+    asyncio.run(main())
+    received, sent, refused = capsys.readouterr().out.splitlines()
+    assert received.startswith("me@example.org ['you@example.org'] ")
+    assert sent.startswith("['you@example.org'] {'them@example.com': Reply(code=550,")
+    assert refused == "554 False"
+
+
+def test_a_server_and_a_client(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     near, far = socket.socketpair()
     with near, far:
-        thread = threading.Thread(target=names["serve"], args=(far,))
+        thread = threading.Thread(target=names["serve_one"], args=(far,))
         thread.start()
-        assert names["send"](near, b"Subject: hello\r\n\r\nworld") is True
+        assert names["send_one"](near, b"Subject: hello\r\n\r\nworld") is True
         thread.join(10)
     assert "Subject: hello" in capsys.readouterr().out
     assert ehlo.parse_reply("550 5.1.1 No such user").enhanced == (5, 1, 1)
+
+
+def test_the_tests(names: dict[str, Any], smtp_server: ehlo.testing.Server) -> None:
+    names["test_unknown_guest"]()
+    names["test_fixture"](smtp_server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import logging
 from typing import Any
 
@@ -502,3 +503,29 @@ def test_iterator_waits_for_answers() -> None:
         if isinstance(event, ehlo.MessageEvent):
             event.accept()
     assert b"".join(map(bytes, body)) == b"abc\r\n" == b"".join(body[0].pieces)
+
+
+@pytest.mark.parametrize("iterated", [False, True])
+def test_a_body_is_written_to_a_file(iterated: bool) -> None:
+    class Writer(ehlo.ServerHandler):
+        def on_rcpt(self, event: ehlo.RcptEvent) -> None:
+            event.accept()
+
+        def on_body(self, event: ehlo.BodyEvent) -> None:
+            event.write_to(file)
+            self.event = event
+
+    file, writer = io.BytesIO(), Writer()
+    server = open_server(None if iterated else writer)
+    lines = (b"MAIL FROM:<a@example.org>", b"RCPT TO:<b@example.org>", b"DATA", b"one", b"..two", b"three", b".")
+    for number in range(len(lines)):
+        server.feed(lines[number] + b"\r\n")
+        for event in server.events() if iterated else ():
+            if isinstance(event, ehlo.BodyEvent):
+                event.write_to(file)
+            elif isinstance(event, ehlo.RcptEvent):
+                event.accept()
+    assert file.getvalue() == b"one\r\n.two\r\nthree\r\n"
+    if not iterated:
+        with pytest.raises(ehlo.ExpiredError):
+            writer.event.write_to(file)
