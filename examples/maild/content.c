@@ -112,7 +112,7 @@ static size_t make_header(struct session *session, int how, char header[HEADER])
   time_t now = time(NULL);
   struct tm local;
   localtime_r(&now, &local);
-  const char *client = address_text(&session->client);
+  const char *client = ip_address_text(&session->client);
   ehlo_received received = {
       .hello = ehlo_server_hello(session->server),
       .client_name = ehlo_span_of(session->client_name),

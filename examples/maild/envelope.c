@@ -133,7 +133,7 @@ int envelope_has_it(const struct envelope *envelope, size_t ordinal)
 
 void log_client(const struct session *session)
 {
-  fprintf(stderr, " client=%s:%u hello=", address_text(&session->client), session->client.port);
+  fprintf(stderr, " client=%s:%u hello=", ip_address_text(&session->client), session->client.port);
   print_octets(stderr, ehlo_server_hello(session->server), 0);
 }
 

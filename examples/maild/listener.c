@@ -50,7 +50,7 @@ static void complain_rarely(const char *what, const char *why)
   complain(what, why);
 }
 
-static void let_in(const struct listener *listener, int fd, const struct address *peer)
+static void let_in(const struct listener *listener, int fd, const struct ip_address *peer)
 {
   metrics_count(METRIC_CONNECTIONS);
   if (sessions_count() >= settings.max_connections) {
@@ -73,11 +73,11 @@ static int take_one(struct listener *listener)
 {
   struct source *source = &listener->source;
   struct sockaddr_storage from = {.ss_family = AF_UNIX};
-  struct address peer;
+  struct ip_address peer;
   socklen_t size = sizeof from;
   int fd = accept4(source->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
-    address_take(&peer, &from);
+    ip_address_take(&peer, &from);
     let_in(listener, fd, &peer);
     return 1;
   }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void address_set(struct address *address, uint8_t family, const void *octets, uint16_t port)
+void ip_address_set(struct ip_address *address, uint8_t family, const void *octets, uint16_t port)
 {
   static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
   memset(address, 0, sizeof *address);
@@ -25,31 +25,31 @@ void address_set(struct address *address, uint8_t family, const void *octets, ui
   }
 }
 
-void address_take(struct address *address, const struct sockaddr_storage *peer)
+void ip_address_take(struct ip_address *address, const struct sockaddr_storage *peer)
 {
   const struct sockaddr_in *in = (const void *)peer;
   const struct sockaddr_in6 *in6 = (const void *)peer;
   if (peer->ss_family == AF_INET) {
-    address_set(address, AF_INET, &in->sin_addr, ntohs(in->sin_port));
+    ip_address_set(address, AF_INET, &in->sin_addr, ntohs(in->sin_port));
   } else if (peer->ss_family == AF_INET6) {
-    address_set(address, AF_INET6, &in6->sin6_addr, ntohs(in6->sin6_port));
+    ip_address_set(address, AF_INET6, &in6->sin6_addr, ntohs(in6->sin6_port));
   } else {
     memset(address, 0, sizeof *address);
     address->family = AF_UNIX;
   }
 }
 
-int address_parse(struct address *address, const char *text)
+int ip_address_parse(struct ip_address *address, const char *text)
 {
   uint8_t octets[16];
   uint8_t family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
   if (inet_pton(family, text, octets) != 1)
     return -1;
-  address_set(address, family, octets, 0);
+  ip_address_set(address, family, octets, 0);
   return 0;
 }
 
-const char *address_text(const struct address *address)
+const char *ip_address_text(const struct ip_address *address)
 {
   static char text[INET6_ADDRSTRLEN + 8];
   char octets[INET6_ADDRSTRLEN];
@@ -60,7 +60,7 @@ const char *address_text(const struct address *address)
   return text;
 }
 
-size_t address_significant(const struct address *address)
+size_t ip_address_significant(const struct ip_address *address)
 {
   return address->family == AF_INET ? 4 : 8;
 }
@@ -77,7 +77,7 @@ int network_parse(struct network *network, const char *text)
     return -1;
   memcpy(word, text, length);
   word[length] = '\0';
-  if (address_parse(&network->address, word) != 0)
+  if (ip_address_parse(&network->address, word) != 0)
     return -1;
   unsigned most = network->address.family == AF_INET ? 32 : 128;
   network->bits = most;
@@ -91,7 +91,7 @@ int network_parse(struct network *network, const char *text)
   return 0;
 }
 
-static int has(const struct network *network, const struct address *address)
+static int has(const struct network *network, const struct ip_address *address)
 {
   if (network->local || address->family == AF_UNIX)
     return network->local && address->family == AF_UNIX;
@@ -101,7 +101,7 @@ static int has(const struct network *network, const struct address *address)
          (rest == 0 || (network->address.octets[whole] ^ address->octets[whole]) >> (8 - rest) == 0);
 }
 
-int networks_have(const struct network *networks, size_t count, const struct address *address)
+int networks_have(const struct network *networks, size_t count, const struct ip_address *address)
 {
   for (size_t i = 0; i < count; i++) {
     if (has(&networks[i], address))

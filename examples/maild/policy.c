@@ -101,7 +101,7 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
     return answer(server, event, verdict.code, verdict.enhanced, verdict.text);
   if (settings.check == NULL)
     return answered(ehlo_server_accept(server, event->ticket));
-  uint64_t question = checking_ask(path->mailbox, sender_mailbox(envelope), address_text(&session->client),
+  uint64_t question = checking_ask(path->mailbox, sender_mailbox(envelope), ip_address_text(&session->client),
                                    ehlo_server_hello(server), on_checked, session, event->ticket);
   if (question == 0)
     return answer(server, event, 451, "4.4.3", "The recipient cannot be checked now");

@@ -64,7 +64,7 @@ size_t preamble_needs(const struct preamble *preamble, const uint8_t *octets, si
 }
 
 /* "PROXY TCP4 192.0.2.1 198.51.100.1 56324 25" CRLF */
-static int read_1(const struct preamble *preamble, struct address *client)
+static int read_1(const struct preamble *preamble, struct ip_address *client)
 {
   char line[MOST_OF_1 + 1], *rest = line, *fields[6];
   size_t count = 0;
@@ -78,10 +78,10 @@ static int read_1(const struct preamble *preamble, struct address *client)
     fields[count++] = strsep(&rest, " ");
   if (count != 6 || rest != NULL)
     return -1;
-  struct address source, target;
+  struct ip_address source, target;
   int six = strcmp(fields[1], "TCP6") == 0;
-  if ((!six && strcmp(fields[1], "TCP4") != 0) || address_parse(&source, fields[2]) != 0 ||
-      address_parse(&target, fields[3]) != 0 || (strchr(fields[2], ':') != NULL) != six)
+  if ((!six && strcmp(fields[1], "TCP4") != 0) || ip_address_parse(&source, fields[2]) != 0 ||
+      ip_address_parse(&target, fields[3]) != 0 || (strchr(fields[2], ':') != NULL) != six)
     return -1;
   char *end;
   unsigned long port = strtoul(fields[4], &end, 10);
@@ -92,7 +92,7 @@ static int read_1(const struct preamble *preamble, struct address *client)
   return 1;
 }
 
-static int read_2(const struct preamble *preamble, struct address *client)
+static int read_2(const struct preamble *preamble, struct ip_address *client)
 {
   const uint8_t *at = preamble->octets + HEADER_OF_2;
   size_t length = length_of_2(preamble);
@@ -102,15 +102,15 @@ static int read_2(const struct preamble *preamble, struct address *client)
   if (preamble->octets[12] != PROXY)
     return -1;
   if (family == TCP4 && length >= ADDRESSES_4)
-    address_set(client, AF_INET, at, (uint16_t)(at[8] << 8 | at[9]));
+    ip_address_set(client, AF_INET, at, (uint16_t)(at[8] << 8 | at[9]));
   else if (family == TCP6 && length >= ADDRESSES_6)
-    address_set(client, AF_INET6, at, (uint16_t)(at[32] << 8 | at[33]));
+    ip_address_set(client, AF_INET6, at, (uint16_t)(at[32] << 8 | at[33]));
   else if (family == TCP4 || family == TCP6)
     return -1;
   return 1;
 }
 
-int preamble_take(struct preamble *preamble, const uint8_t *octets, size_t size, struct address *client)
+int preamble_take(struct preamble *preamble, const uint8_t *octets, size_t size, struct ip_address *client)
 {
   if (preamble->skip > 0) {
     preamble->skip -= size;

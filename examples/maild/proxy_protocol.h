@@ -22,6 +22,6 @@ size_t preamble_needs(const struct preamble *preamble, const uint8_t *octets, si
 
 /* Takes so many. Returns 1 when it is complete, with *client changed to who it is, unless the balancer speaks for
  * itself or does not know; 0 if more is to come; -1 if it is none. */
-int preamble_take(struct preamble *preamble, const uint8_t *octets, size_t size, struct address *client);
+int preamble_take(struct preamble *preamble, const uint8_t *octets, size_t size, struct ip_address *client);
 
 #endif

@@ -270,7 +270,7 @@ static void shake_hands(struct session *session)
   }
   metrics_count(result == 0 ? METRIC_HANDSHAKES : METRIC_HANDSHAKES_FAILED);
   if (result != 0) {
-    fprintf(stderr, "%s: TLS failed client=%s:%u because=\"", program, address_text(&session->client),
+    fprintf(stderr, "%s: TLS failed client=%s:%u because=\"", program, ip_address_text(&session->client),
             session->client.port);
     print_octets(stderr, ehlo_span_of(tls_error()), 1);
     fputs("\"\n", stderr);
@@ -311,7 +311,7 @@ void session_begin(struct session *session)
 static void read_preamble(struct session *session)
 {
   uint8_t octets[PREAMBLE_SIZE];
-  struct address client = session->client;
+  struct ip_address client = session->client;
   ssize_t size = recv(session->stream.fd, octets, sizeof octets, MSG_PEEK);
   if (size < 0 && (errno == EAGAIN || errno == EINTR))
     return;
@@ -320,7 +320,7 @@ static void read_preamble(struct session *session)
   if (needed > 0 && recv(session->stream.fd, octets, needed, 0) != (ssize_t)needed)
     result = -1;
   if (result < 0) {
-    fprintf(stderr, "%s: no PROXY protocol client=%s:%u\n", program, address_text(&session->client),
+    fprintf(stderr, "%s: no PROXY protocol client=%s:%u\n", program, ip_address_text(&session->client),
             session->client.port);
     lose(session);
   } else if (result > 0) {
@@ -375,7 +375,7 @@ static void on_time(struct timer *timer)
     destroy(session);
   } else if (session->phase != PHASE_DIALOGUE || session->closing) {
     if (session->phase == PHASE_HANDSHAKE)
-      fprintf(stderr, "%s: TLS failed client=%s:%u because=\"timed out\"\n", program, address_text(&session->client),
+      fprintf(stderr, "%s: TLS failed client=%s:%u because=\"timed out\"\n", program, ip_address_text(&session->client),
               session->client.port);
     lose(session);
   } else if (session_wake(session) != 0) {
@@ -388,7 +388,7 @@ static void on_time(struct timer *timer)
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
-void session_open(int fd, const struct address *peer, const struct place *place)
+void session_open(int fd, const struct ip_address *peer, const struct place *place)
 {
   struct session *session = calloc(1, sizeof *session);
   void *block = session == NULL ? NULL : block_take();

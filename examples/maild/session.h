@@ -53,7 +53,7 @@ struct session {
   uint8_t trusted;    /* XCLIENT is believed */
   uint8_t introduced; /* by that */
   uint8_t crowded;    /* too many are there from the client's address */
-  struct address client;
+  struct ip_address client;
   char *client_name;         /* as somebody trusted has told it, or NULL */
   char *vouched;             /* whom he has logged in, or NULL */
   struct preamble *preamble; /* in its phase */
@@ -65,14 +65,14 @@ struct session {
 };
 
 /* Takes a new connection over, or closes it if there is no memory. */
-void session_open(int fd, const struct address *peer, const struct place *place);
+void session_open(int fd, const struct ip_address *peer, const struct place *place);
 
 /* Says 421 and closes. */
 void session_refuse(int fd, const struct place *place, const char *enhanced, const char *text);
 
 /* How many there are, in all and from the address of this peer (IPv6: from its /64). */
 size_t sessions_count(void);
-size_t sessions_from(const struct address *peer);
+size_t sessions_from(const struct ip_address *peer);
 
 /* The server is to stop, in one of these ways; a later one outdoes an earlier one. */
 enum {
@@ -95,7 +95,7 @@ void session_go_on(struct session *session);
 void session_list(struct session *session);
 void session_unlist(struct session *session);
 /* The client is somebody else than it was: for the limits. */
-void session_relist(struct session *session, const struct address *client);
+void session_relist(struct session *session, const struct ip_address *client);
 
 /* How the server stops, from now on, and what that means for this one. */
 void sessions_set_stopping(int how);

@@ -17,21 +17,21 @@ static size_t count;
 
 /* ---- by their addresses ------------------------------------------------------------------------------------------ */
 
-static struct session **bucket_of(const struct address *address)
+static struct session **bucket_of(const struct ip_address *address)
 {
-  size_t size = address_significant(address);
+  size_t size = ip_address_significant(address);
   uint32_t hash = 2166136261U;
   for (size_t i = 0; i < size; i++)
     hash = (hash ^ address->octets[i]) * 16777619U;
   return &buckets[(hash ^ hash >> 16) % BUCKETS];
 }
 
-size_t sessions_from(const struct address *peer)
+size_t sessions_from(const struct ip_address *peer)
 {
   size_t found = 0;
   for (const struct session *at = *bucket_of(peer); at != NULL; at = at->chain)
     found +=
-        at->client.family == peer->family && memcmp(at->client.octets, peer->octets, address_significant(peer)) == 0;
+        at->client.family == peer->family && memcmp(at->client.octets, peer->octets, ip_address_significant(peer)) == 0;
   return found;
 }
 
@@ -73,7 +73,7 @@ void session_unlist(struct session *session)
   count--;
 }
 
-void session_relist(struct session *session, const struct address *client)
+void session_relist(struct session *session, const struct ip_address *client)
 {
   unchain(session);
   session->client = *client;

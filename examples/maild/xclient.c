@@ -17,17 +17,17 @@ static int is(const ehlo_attribute *attribute, const char *name)
 }
 
 /* Postfix writes "IPV6:" before the one kind of address. */
-static int read_address(const char *value, struct address *client)
+static int read_address(const char *value, struct ip_address *client)
 {
-  struct address found;
-  if (address_parse(&found, strncasecmp(value, "IPV6:", 5) == 0 ? value + 5 : value) != 0)
+  struct ip_address found;
+  if (ip_address_parse(&found, strncasecmp(value, "IPV6:", 5) == 0 ? value + 5 : value) != 0)
     return -1;
   found.port = client->port;
   *client = found;
   return 0;
 }
 
-static int read_port(const char *value, struct address *client)
+static int read_port(const char *value, struct ip_address *client)
 {
   uint64_t port;
   if (ehlo_parse_number(ehlo_span_of(value), 5, &port) != EHLO_OK || port > UINT16_MAX)
@@ -54,7 +54,7 @@ static int keep_name(struct session *session, const char *value)
 }
 
 /* HELO, PROTO and the server's own address are known better from elsewhere. */
-static int take_one(struct session *session, struct address *client, const ehlo_attribute *attribute)
+static int take_one(struct session *session, struct ip_address *client, const ehlo_attribute *attribute)
 {
   char value[VALUE + 1] = "";
   size_t length = 0;
@@ -78,7 +78,7 @@ int xclient_take(struct session *session, ehlo_server *server, const ehlo_event 
 {
   ehlo_span rest = event->as.peer.attributes;
   ehlo_attribute attribute;
-  struct address client = session->client;
+  struct ip_address client = session->client;
   if (!session->trusted)
     return EHLO_HANDLED; /* 550 */
   while (ehlo_attribute_next(&rest, &attribute) == 1) {
