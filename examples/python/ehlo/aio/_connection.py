@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import logging
 import ssl
 import threading
@@ -50,16 +52,30 @@ _shared = _Shared()
 class ServerSession(Session):
     """A Server with what is known of its connection."""
 
-    __slots__ = ("peer", "transport", "state")
+    __slots__ = ("peer", "transport", "state", "_telling")
 
-    def __init__(self, config: ServerConfig, transport: asyncio.Transport) -> None:
+    def __init__(self, config: ServerConfig, transport: asyncio.Transport, telling: set[asyncio.Task[Any]]) -> None:
         super().__init__(config, _NOBODY)
+        self._telling = telling
         #: The address of the peer, as the transport tells it.
         self.peer: Any = transport.get_extra_info("peername")
         #: See `asyncio.Transport.get_extra_info`; not to be written to.
         self.transport = transport
         #: The program's own.
         self.state: dict[str, Any] = {}
+
+    def _tell_error(self, on_error: Callable[..., Any], error: BaseException, event: Any) -> None:
+        if not inspect.iscoroutinefunction(on_error):
+            return super()._tell_error(on_error, error, event)
+        task = asyncio.get_running_loop().create_task(on_error(error, event))
+        self._telling.add(task)
+        task.add_done_callback(functools.partial(_told, self._telling))
+
+
+def _told(telling: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
+    telling.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("on_error raised", exc_info=error)
 
 
 _NOBODY = object()
@@ -94,10 +110,10 @@ class Connection(asyncio.BufferedProtocol):
         server = self._server
         room = server.joined(self)
         self._transport = transport
-        self._session = session = server.session_class(server.config, transport)
+        self._session = session = server.session_class(server.config, transport, server.telling)
         try:
             plan = server._plan()
-            self._calls = Calls(session, plan, self._loop, server.starttls is not None, self._pump)
+            self._calls = Calls(session, plan, self._loop, server.starttls is not None, self._pump, server.telling)
         except Exception as error:
             log.error("no handler", exc_info=error)
             transport.abort()
