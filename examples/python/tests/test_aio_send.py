@@ -209,8 +209,11 @@ def test_what_the_server_does_not_offer() -> None:
     run(main())
 
 
+NOTIFY: Any = "never"
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"recipients": "\ud800@example.org"}, {"rcpt": ehlo.RcptParameters(notify="never")}, {"rcpt": 5}]  # type: ignore[arg-type]
+    "wrong", [{"recipients": "\ud800@example.org"}, {"rcpt": ehlo.RcptParameters(notify=NOTIFY)}, {"rcpt": 5}]
 )
 def test_what_fails_half_way_leaves_a_connection_that_can_be_used(wrong: dict[str, Any]) -> None:
     async def main() -> None:
