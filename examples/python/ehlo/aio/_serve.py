@@ -33,12 +33,14 @@ class Server:
         self,
         handler: object,
         config: ServerConfig,
+        implicit: ssl.SSLContext | None,
         starttls: ssl.SSLContext | None,
         max_connections: int | None,
         handshake_timeout: float,
         linger: float,
     ) -> None:
         self.config = config
+        self.implicit = implicit
         self.starttls = starttls
         self.max_connections = max_connections
         self.handshake_timeout = handshake_timeout
@@ -181,7 +183,8 @@ def serve(
 
     `host`, `port`: as for `loop.create_server`; or `path`, of a Unix socket; or `sock`, that listens or is to. `ssl`: TLS
     from the beginning; `starttls`: offered. `config`: a ServerConfig, or just the host name; what it leaves open becomes
-    `max_pending` 32, `output_size` 4096, and `max_message_size` 32 MiB. Over `max_connections` a client gets 421.
+    `max_pending` 32, `output_size` 4096, and `max_message_size` 32 MiB. Over `max_connections` a client gets 421, or is
+    dropped where the handshake of `ssl` would come first.
     `handshake_timeout`, `linger`: the seconds for a TLS handshake, and for the last reply to be taken.
 
     Raises OSError, ConfigError; TypeError for what is no handler."""
@@ -207,15 +210,14 @@ async def _serve(
     server = Server(
         handler,
         _complete(config, starttls if implicit is None else None),
+        implicit,
         starttls,
         max_connections,
         handshake_timeout,
         linger,
     )
     make = functools.partial(Connection, server, loop)
-    options: dict[str, Any] = {"ssl": implicit, "backlog": backlog}
-    if implicit is not None:
-        options["ssl_handshake_timeout"] = handshake_timeout
+    options: dict[str, Any] = {"backlog": backlog}
     if path is not None:
         listener = await loop.create_unix_server(make, path, **options)
     elif sock is not None and sock.family == getattr(socket, "AF_UNIX", None):
