@@ -13,6 +13,7 @@ import pytest
 
 import ehlo
 import ehlo.testing
+from aio import HELLO, Peer, serve
 
 PAGES = [pathlib.Path(__file__).resolve().parent.parent / name for name in ("README.md", "SANSIO.md")]
 
@@ -47,6 +48,21 @@ def test_receive_and_send(names: dict[str, Any], capsys: pytest.CaptureFixture[s
     assert received.startswith("me@example.org ['you@example.org'] ")
     assert sent.startswith("['you@example.org'] {'them@example.com': Reply(code=550,")
     assert refused == "554 False"
+
+
+@pytest.mark.parametrize("name", ["Mailbox", "Content"])
+def test_whom_the_servers_know(names: dict[str, Any], name: str) -> None:
+    """The case of a domain is no matter, and <Postmaster> has none (RFC 5321 4.5.1)."""
+
+    async def main() -> None:
+        async with serve(names[name]()) as server:
+            peer = await Peer.connect(server)
+            await peer.say(HELLO + b"MAIL FROM:<>\r\n", 2)
+            recipients = b"RCPT TO:<Postmaster>\r\nRCPT TO:<a@EXAMPLE.org>\r\nRCPT TO:<a@example.net>\r\n"
+            assert await peer.say(recipients, 3) == [250, 250, 550]
+            await peer.close()
+
+    asyncio.run(main())
 
 
 def test_a_server_and_a_client(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

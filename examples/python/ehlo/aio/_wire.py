@@ -58,6 +58,7 @@ class Wire(asyncio.BufferedProtocol):
         self.lost: asyncio.Future[None] = loop.create_future()
         self._waiter: asyncio.Future[None] | None = None
         self._blocked = False
+        self._aborted = False
         self._early: bytearray | None = None
         self.error: BaseException | None = None
         # What the server said.
@@ -135,7 +136,7 @@ class Wire(asyncio.BufferedProtocol):
     @property
     def over(self) -> bool:
         """Is the session at its end?"""
-        return self.lost.done() or bool(self.want & _CLOSE)
+        return self._aborted or self.lost.done() or bool(self.want & _CLOSE)
 
     def flush(self) -> None:
         output = self.client.take_output()
@@ -255,6 +256,7 @@ class Wire(asyncio.BufferedProtocol):
         self.in_doubt = False
 
     def abort(self) -> None:
+        self._aborted = True  # `lost` comes a turn of the loop later
         self.transport.abort()
 
     async def close(self) -> None:
