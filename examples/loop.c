@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,6 +73,8 @@ void loop_close(void)
   free(loop.polls);
   free(loop.sources);
   free(loop.heap);
+  memset(&loop, 0, sizeof loop); /* another one may be opened */
+  loop.epoll = -1;
 }
 
 /* ---- sources ----------------------------------------------------------------------------------------------------- */

@@ -73,6 +73,12 @@ int delivery_mailbox(const ehlo_path *path, char *name)
   return 0;
 }
 
+int delivery_exists(const char *directory)
+{
+  struct stat status;
+  return root >= 0 && fstatat(root, directory, &status, 0) == 0 && S_ISDIR(status.st_mode);
+}
+
 void delivery_id(char id[MESSAGE_ID])
 {
   static unsigned serial;

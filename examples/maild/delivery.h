@@ -40,6 +40,9 @@ void delivery_close(void);
  * too long. */
 int delivery_mailbox(const ehlo_path *path, char *name);
 
+/* Is there a Maildir of that name? */
+int delivery_exists(const char *directory);
+
 /* A new id, unlike all others. */
 void delivery_id(char id[MESSAGE_ID]);
 

@@ -100,6 +100,8 @@ static void write_out(struct helper *helper)
       break; /* a broken one is noticed where it is read */
     helper->out_from += (size_t)count;
   }
+  if (helper->secret && helper->out_from > 0)
+    explicit_bzero(helper->out, helper->out_from);
   if (helper->out_from == helper->out_to)
     helper->out_from = helper->out_to = 0;
   loop_want(&helper->source, helper->out_to > 0 ? LOOP_IN | LOOP_OUT : LOOP_IN);
@@ -178,6 +180,8 @@ static _Noreturn void become(const struct helper *helper, int fd)
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGUSR1, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  signal(SIGUSR2, SIG_IGN);
   signal(SIGCHLD, SIG_DFL);
   if (helper->command == NULL) {
     helper->run(fd);
@@ -186,6 +190,8 @@ static _Noreturn void become(const struct helper *helper, int fd)
   signal(SIGPIPE, SIG_DFL);
   signal(SIGXFSZ, SIG_DFL);
   signal(SIGUSR1, SIG_DFL);
+  signal(SIGHUP, SIG_DFL);
+  signal(SIGUSR2, SIG_DFL);
   if (dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0) /* all others are closed by exec */
     execl("/bin/sh", "sh", "-c", helper->command, (char *)NULL);
   _exit(127);

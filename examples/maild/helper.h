@@ -33,6 +33,7 @@ struct helper {
   void (*run)(int fd); /* what the process does by itself, on that socket */
   int64_t patience;    /* milliseconds for an answer, 0: any time */
   int tell;            /* cancel lines are sent */
+  int secret;          /* questions are wiped from memory once they are out */
   size_t most_queued;  /* octets that may wait to be taken by the helper */
 
   struct source source;

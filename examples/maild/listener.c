@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include "listener.h"
 
+#include "manager.h"
+#include "metrics.h"
 #include "session.h"
 
 #include <errno.h>
@@ -30,7 +32,8 @@ struct listener {
   struct source source;
   struct timer pause;
   struct listener *next;
-  uint32_t protocol;
+  const struct place *place;
+  int watched;
   char *path; /* of a Unix socket */
 };
 
@@ -47,17 +50,21 @@ static void complain_rarely(const char *what, const char *why)
   complain(what, why);
 }
 
-static void let_in(const struct listener *listener, int fd, const struct sockaddr_storage *peer)
+static void let_in(const struct listener *listener, int fd, const struct ip_address *peer)
 {
+  metrics_count(METRIC_CONNECTIONS);
   if (sessions_count() >= settings.max_connections) {
+    metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many in all");
-    session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
-  } else if (settings.max_per_address != 0 && peer->ss_family != AF_UNIX &&
+    session_refuse(fd, listener->place, "4.3.2", "Too many connections, try again later");
+  } else if (settings.max_per_address != 0 && peer->family != AF_UNIX &&
+             !networks_have(settings.balancers.list, settings.balancers.count, peer) &&
              sessions_from(peer) >= settings.max_per_address) {
+    metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many from one address");
-    session_refuse(fd, listener->protocol, "4.7.0", "Too many connections from your address");
+    session_refuse(fd, listener->place, "4.7.0", "Too many connections from your address");
   } else {
-    session_open(fd, peer, listener->protocol);
+    session_open(fd, peer, listener->place);
   }
 }
 
@@ -65,10 +72,12 @@ static void let_in(const struct listener *listener, int fd, const struct sockadd
 static int take_one(struct listener *listener)
 {
   struct source *source = &listener->source;
-  struct sockaddr_storage peer = {.ss_family = AF_UNIX};
-  socklen_t size = sizeof peer;
-  int fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  struct sockaddr_storage from = {.ss_family = AF_UNIX};
+  struct ip_address peer;
+  socklen_t size = sizeof from;
+  int fd = accept4(source->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
+    ip_address_take(&peer, &from);
     let_in(listener, fd, &peer);
     return 1;
   }
@@ -80,7 +89,7 @@ static int take_one(struct listener *listener)
     close(reserve);
     fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
-      session_refuse(fd, listener->protocol, "4.3.2", "Too many connections, try again later");
+      session_refuse(fd, listener->place, "4.3.2", "Too many connections, try again later");
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd >= 0)
       return 1;
@@ -108,18 +117,18 @@ static void on_pause(struct timer *timer)
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static void add(const char *where, int fd, uint32_t protocol, const char *path)
+static void add(const char *where, int fd, const struct place *place, const char *path)
 {
   struct listener *listener = must_allocate(1, sizeof *listener);
   *listener = (struct listener){.source = {.fd = fd, .ready = on_ready},
                                 .pause = {.fire = on_pause},
                                 .next = listeners,
-                                .protocol = protocol,
+                                .place = place,
                                 .path = path == NULL ? NULL : strdup(path)};
   listeners = listener;
-  if (listen(fd, BACKLOG) != 0 || loop_watch(&listener->source, LOOP_IN) != 0)
+  if (listen(fd, BACKLOG) != 0)
     bad_system(where, strerror(errno));
-  fprintf(stderr, "%s: listening on %s for %s\n", program, where, protocol == EHLO_PROTOCOL_LMTP ? "lmtp" : "smtp");
+  fprintf(stderr, "%s: listening on %s for %s\n", program, where, place->word);
 }
 
 /* A socket that nobody listens on any more is in the way. One that somebody listens on is not ours to remove. */
@@ -139,8 +148,9 @@ static int bind_path(int fd, const struct sockaddr_un *address)
   return bind(fd, (const struct sockaddr *)address, sizeof *address);
 }
 
-static void open_path(const char *path, uint32_t protocol)
+static void open_path(const struct place *place)
 {
+  const char *path = place->where;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (strlen(path) >= sizeof address.sun_path)
@@ -148,11 +158,36 @@ static void open_path(const char *path, uint32_t protocol)
   strcpy(address.sun_path, path);
   if (fd < 0 || bind_path(fd, &address) != 0)
     bad_system(path, strerror(errno));
-  add(path, fd, protocol, path);
+  add(path, fd, place, path);
 }
 
-static void open_address(const struct addrinfo *info, const char *where, uint32_t protocol, int optional)
+/* By the address that it is bound to. */
+static void add_named(int fd, const struct place *place)
 {
+  struct sockaddr_storage bound;
+  socklen_t size = sizeof bound;
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  char name[NI_MAXHOST + NI_MAXSERV + 4];
+  const struct sockaddr_un *path = (const void *)&bound;
+  memset(&bound, 0, sizeof bound);
+  if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
+    bad_system(place->where, strerror(errno));
+  if (bound.ss_family == AF_UNIX) {
+    add(path->sun_path[0] == '/' ? path->sun_path : place->where, fd, place,
+        strchr(place->where, '/') != NULL ? place->where : NULL);
+    return;
+  }
+  if (getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    bad_system(place->where, "cannot be told");
+  snprintf(name, sizeof name, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+  add(name, fd, place, NULL);
+}
+
+static void open_address(const struct addrinfo *info, const struct place *place, int optional)
+{
+  const char *where = place->where;
   int on = 1;
   int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0 && errno == EAFNOSUPPORT && optional)
@@ -167,31 +202,49 @@ static void open_address(const struct addrinfo *info, const char *where, uint32_
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(fd, info->ai_addr, info->ai_addrlen) != 0)
     bad_system(where, strerror(errno));
-  struct sockaddr_storage bound;
-  socklen_t size = sizeof bound;
-  char host[NI_MAXHOST];
-  char port[NI_MAXSERV];
-  char name[NI_MAXHOST + NI_MAXSERV + 4];
-  if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0 ||
-      getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
-                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-    bad_system(where, "cannot be told");
-  snprintf(name, sizeof name, info->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-  add(name, fd, protocol, NULL);
+  add_named(fd, place);
 }
 
-void listener_open(const char *option, const char *where, uint32_t protocol)
+/* Those of the command line are known by their place there, others by what they are for. */
+static void name_of(const struct place *place, char *name, size_t size)
 {
+  if (place->handed_over)
+    snprintf(name, size, "%s", place->word);
+  else
+    snprintf(name, size, "place%zu", (size_t)(place - settings.places));
+}
+
+static int take_handed_over(const struct place *place)
+{
+  char name[32];
+  int taken = 0;
+  name_of(place, name, sizeof name);
+  if (manager_sockets() == 0)
+    return 0;
+  if (place->handed_over) {
+    add_named(place->descriptor, place);
+    return 1;
+  }
+  for (int fd; (fd = manager_take(name)) >= 0; taken = 1)
+    add_named(fd, place);
+  return taken;
+}
+
+void listener_open(const struct place *place)
+{
+  const char *where = place->where;
   if (reserve < 0)
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (take_handed_over(place))
+    return;
   if (strchr(where, '/') != NULL) {
-    open_path(where, protocol);
+    open_path(place);
     return;
   }
   char host[NI_MAXHOST];
   const char *colon = strrchr(where, ':');
   if (colon == NULL || (size_t)(colon - where) >= sizeof host || colon[1] == '\0')
-    bad_usage(option, "ADDRESS:PORT is needed");
+    bad_usage(where, "ADDRESS:PORT is needed, or the path of a Unix socket");
   size_t length = (size_t)(colon - where);
   int brackets = length >= 2 && where[0] == '[' && colon[-1] == ']';
   snprintf(host, sizeof host, "%.*s", (int)(length - (brackets ? 2 : 0)), where + brackets);
@@ -202,19 +255,29 @@ void listener_open(const char *option, const char *where, uint32_t protocol)
   if (error != 0)
     bad_usage(where, gai_strerror(error));
   for (const struct addrinfo *info = found; info != NULL; info = info->ai_next)
-    open_address(info, where, protocol, found->ai_next != NULL);
+    open_address(info, place, found->ai_next != NULL);
   freeaddrinfo(found);
 }
 
-void listeners_close(void)
+void listeners_watch(void)
+{
+  for (struct listener *listener = listeners; listener != NULL; listener = listener->next) {
+    if (loop_watch(&listener->source, LOOP_IN) != 0)
+      bad_system("listen", strerror(errno));
+    listener->watched = 1;
+  }
+}
+
+void listeners_close(int how)
 {
   while (listeners != NULL) {
     struct listener *listener = listeners;
     listeners = listener->next;
     timer_stop(&listener->pause);
-    loop_forget(&listener->source);
+    if (listener->watched)
+      loop_forget(&listener->source);
     close(listener->source.fd);
-    if (listener->path != NULL)
+    if (listener->path != NULL && how == LISTENERS_END)
       unlink(listener->path);
     free(listener->path);
     free(listener);
@@ -222,4 +285,21 @@ void listeners_close(void)
   if (reserve >= 0)
     close(reserve);
   reserve = -1;
+}
+
+int listeners_hand_over(int *descriptors, int most, char *names, size_t size)
+{
+  int count = 0;
+  size_t used = 0;
+  char name[32];
+  names[0] = '\0';
+  for (const struct listener *listener = listeners; listener != NULL && count < most; listener = listener->next) {
+    name_of(listener->place, name, sizeof name);
+    int length = snprintf(names + used, size - used, "%s%s", used > 0 ? ":" : "", name);
+    if (length < 0 || (size_t)length >= size - used)
+      break;
+    used += (size_t)length;
+    descriptors[count++] = listener->source.fd;
+  }
+  return count;
 }

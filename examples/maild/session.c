@@ -1,152 +1,52 @@
-/* session.c: the connection: octets in, octets out, the clock, sleep, the end.
+/* session.c: the connection: octets in, octets out, the clock, the end.
  *
  * SPDX-License-Identifier: MIT
  *
- * Ten thousand connections mostly wait for their peers, and while they do each keeps only what it must: this struct,
- * and the few hundred octets that an idle session of the library has in use, which sleeps in a `bed` of just that size.
- * What comes is read into one buffer for all; for the time of the work a session lies in a block of full size, which
- * the next one uses after it. Only who is in the midst of something (an answer is awaited, the peer does not take its
- * replies, half a line is there) keeps a block for that long.
- *
- * Nothing is read from a peer while the library cannot take it, so a peer that is ahead of its replies waits in its own
- * system.
+ * What comes is read into one buffer for all. Nothing is read from a peer while the library cannot take it, so a peer
+ * that is ahead of its replies waits in its own system. Under TLS the same is read and written through a stream; what
+ * that waits for on the socket is its own affair.
  */
 #define _GNU_SOURCE
 #include "session.h"
 
-#include <arpa/inet.h>
+#include "blocks.h"
+#include "certificates.h"
+#include "login.h"
+#include "metrics.h"
+#include "proxy_protocol.h"
+#include "relay.h"
+
 #include <errno.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
   READ_SIZE = 65536,
+  HANDSHAKE = 30,  /* seconds that a peer gets for it */
   LAST_WORDS = 10, /* seconds that the peer gets to take the last reply */
-  LINGER = 2,      /* seconds that a connection is drained before it is closed */
-  SPARE_BLOCKS = 64,
-  BUCKETS = 4096
+  LINGER = 2       /* seconds that a connection is drained before it is closed */
 };
 
-static struct session *sessions; /* all of them */
-static struct session *buckets[BUCKETS];
-static size_t count, asleep;
 static int stopping; /* STOP_; 0: no */
 
-/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+/* ---- what is waited for ------------------------------------------------------------------------------------------ */
 
-static void *spare[SPARE_BLOCKS];
-static unsigned spare_count;
-static size_t sizes[2]; /* of a session, by protocol */
-static size_t block_size;
-
-/* All blocks are fit for both protocols. */
-static void *block_take(void)
+static void want(struct session *session, unsigned wants)
 {
-  if (block_size == 0) {
-    for (int i = EHLO_PROTOCOL_SMTP; i <= EHLO_PROTOCOL_LMTP; i++) {
-      sizes[i] = ehlo_server_size(&settings.config[i]);
-      block_size = sizes[i] > block_size ? sizes[i] : block_size;
-    }
-  }
-  return spare_count > 0 ? spare[--spare_count] : malloc(block_size);
+  short events =
+      stream_events(&session->stream, (short)((wants & LOOP_IN ? POLLIN : 0) | (wants & LOOP_OUT ? POLLOUT : 0)));
+  session->wants = (uint8_t)wants;
+  loop_want(&session->source, (events & POLLIN ? LOOP_IN : 0U) | (events & POLLOUT ? LOOP_OUT : 0U));
 }
 
-static void block_give(void *block)
+/* What has become possible: LOOP_IN, LOOP_OUT. */
+static unsigned able(const struct session *session, unsigned events)
 {
-  if (spare_count < SPARE_BLOCKS)
-    spare[spare_count++] = block;
-  else
-    free(block);
-}
-
-/* Moves the session to a block of full size. Returns 0, or -1 if there is no memory. */
-static int wake(struct session *session)
-{
-  if (session->awake)
-    return 0;
-  void *block = block_take();
-  if (block == NULL)
-    return -1;
-  ehlo_server_move(&session->server, block, block_size, session->server);
-  session->awake = 1;
-  asleep--;
-  return 0;
-}
-
-/* Sends it to sleep if it has nothing to do. */
-static void rest(struct session *session)
-{
-  size_t kept = ehlo_server_kept(session->server);
-  if (kept == sizes[session->protocol])
-    return; /* something is under way */
-  if (kept > session->bed_size) {
-    void *bed = realloc(session->bed, kept);
-    if (bed == NULL)
-      return; /* it stays awake */
-    session->bed = bed;
-    session->bed_size = (uint32_t)kept;
-  }
-  void *block = session->server;
-  ehlo_server_move(&session->server, session->bed, session->bed_size, session->server);
-  session->awake = 0;
-  asleep++;
-  block_give(block);
-}
-
-/* ---- addresses --------------------------------------------------------------------------------------------------- */
-
-static void set_peer(struct session *session, const struct sockaddr_storage *peer)
-{
-  session->family = (uint8_t)peer->ss_family;
-  if (peer->ss_family == AF_INET) {
-    const struct sockaddr_in *in = (const void *)peer;
-    memcpy(session->address, &in->sin_addr, 4);
-    session->port = ntohs(in->sin_port);
-  } else if (peer->ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const void *)peer;
-    memcpy(session->address, &in6->sin6_addr, 16);
-    session->port = ntohs(in6->sin6_port);
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-    if (memcmp(session->address, mapped, sizeof mapped) == 0) { /* an IPv4 peer on a socket for both */
-      session->family = AF_INET;
-      memmove(session->address, session->address + 12, 4);
-      memset(session->address + 4, 0, 12);
-    }
-  }
-}
-
-/* Who has one address of a /64 has all of them. */
-static struct session **bucket_of(const struct session *session)
-{
-  size_t size = session->family == AF_INET ? 4 : 8;
-  uint32_t hash = 2166136261U;
-  for (size_t i = 0; i < size; i++)
-    hash = (hash ^ session->address[i]) * 16777619U;
-  return &buckets[(hash ^ hash >> 16) % BUCKETS];
-}
-
-size_t sessions_from(const struct sockaddr_storage *peer)
-{
-  struct session like;
-  memset(&like, 0, sizeof like);
-  set_peer(&like, peer);
-  size_t found = 0;
-  for (const struct session *at = *bucket_of(&like); at != NULL; at = at->chain)
-    found += at->family == like.family && memcmp(at->address, like.address, like.family == AF_INET ? 4 : 8) == 0;
-  return found;
-}
-
-const char *session_client(const struct session *session)
-{
-  static char text[INET6_ADDRSTRLEN + 8];
-  char address[INET6_ADDRSTRLEN];
-  if (session->family != AF_INET && session->family != AF_INET6)
-    return "local";
-  inet_ntop(session->family, session->address, address, sizeof address);
-  snprintf(text, sizeof text, session->family == AF_INET ? "[%s]" : "[IPv6:%s]", address);
-  return text;
+  short can =
+      stream_ready(&session->stream, (short)((events & LOOP_IN ? POLLIN : 0) | (events & LOOP_OUT ? POLLOUT : 0)));
+  return (can & POLLIN ? LOOP_IN : 0U) | (can & POLLOUT ? LOOP_OUT : 0U);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
@@ -155,17 +55,17 @@ static void destroy(struct session *session)
 {
   loop_forget(&session->source);
   timer_stop(&session->timer);
-  close(session->source.fd);
-  *session->chain_from = session->chain;
-  if (session->chain != NULL)
-    session->chain->chain_from = session->chain_from;
-  *(session->previous != NULL ? &session->previous->next : &sessions) = session->next;
-  if (session->next != NULL)
-    session->next->previous = session->previous;
-  count--;
+  session_leave_block(session);
+  stream_close(&session->stream);
+  session_unlist(session);
   policy_forget(session); /* if it ended for want of memory */
+  login_forget(session);
+  relay_leave(session);
   free(session->bed);
   free(session->held);
+  free(session->preamble);
+  free(session->client_name);
+  free(session->vouched);
   free(session);
 }
 
@@ -173,18 +73,27 @@ static void destroy(struct session *session)
  * see the last reply; so unless it said goodbye, what it still says is thrown away for a moment. */
 static void finish(struct session *session)
 {
-  if (session->awake)
-    block_give(session->server);
-  else
-    asleep--;
-  session->server = NULL;
-  session->awake = 0;
-  if (session->half || session->quit || stopping == STOP_AT_ONCE || shutdown(session->source.fd, SHUT_WR) != 0) {
+  session_leave_block(session);
+  relay_leave(session);
+  if (session->half || stopping == STOP_AT_ONCE) {
     destroy(session);
     return;
   }
+  if (stream_shutdown(&session->stream) == STREAM_WAIT || session->quit) {
+    destroy(session);
+    return;
+  }
+  session->phase = PHASE_LINGER;
   loop_want(&session->source, LOOP_IN);
   timer_set(&session->timer, loop_now() + LINGER * 1000);
+}
+
+static void linger(struct session *session)
+{
+  char octets[4096];
+  ssize_t size = read(session->stream.fd, octets, sizeof octets);
+  if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+    destroy(session);
 }
 
 /* ---- octets ------------------------------------------------------------------------------------------------------ */
@@ -223,12 +132,12 @@ static void feed_held(struct session *session)
 
 static void write_some(struct session *session, const void *octets, size_t size)
 {
-  ssize_t written = write(session->source.fd, octets, size);
+  ssize_t written = stream_write(&session->stream, octets, size);
   if (written >= 0)
     ehlo_server_sent(session->server, (size_t)written);
-  else if (errno == EAGAIN)
+  else if (written == STREAM_WAIT)
     session->blocked = 1;
-  else if (errno != EINTR)
+  else
     ehlo_server_lost(session->server);
 }
 
@@ -249,35 +158,60 @@ static void keep_time(struct session *session, int closing)
     timer_set(&session->timer, loop_now() + (int64_t)seconds * 1000);
 }
 
+static void shake_hands(struct session *session);
+
+/* For what comes before or between the library's turns. */
+static void begin_phase(struct session *session, uint8_t phase)
+{
+  uint32_t patience = settings.config[session->place->kind].command_timeout;
+  session->phase = phase;
+  session->seconds = UINT32_MAX; /* so that the clock starts anew behind it */
+  timer_set(&session->timer, loop_now() + (patience < HANDSHAKE ? patience : HANDSHAKE) * 1000);
+}
+
+static void begin_tls(struct session *session)
+{
+  begin_phase(session, PHASE_HANDSHAKE);
+  if (certificates_context() == NULL || stream_start_server(&session->stream, certificates_context()) != 0) {
+    complain("TLS", certificates_context() == NULL ? "it is gone" : tls_error());
+    session->half = 1;
+  }
+  shake_hands(session);
+}
+
 /* Does what the session wants, until it wants something of the peer or of somebody who decides. The session may be gone
  * afterwards: whoever calls this has nothing more to do with it. */
 static void drive(struct session *session)
 {
   for (;;) {
-    uint32_t want = ehlo_server_want(session->server);
-    if (want & EHLO_WANT_FEED) {
+    uint32_t wants = ehlo_server_want(session->server);
+    if (wants & EHLO_WANT_FEED) {
       feed_held(session);
-    } else if (stopping && session->envelope == NULL && (want & EHLO_WANT_CLOSE) == 0 && !session->told) {
+    } else if (stopping && session->envelope == NULL && (wants & EHLO_WANT_CLOSE) == 0 && !session->told) {
       session->told = 1;
       ehlo_server_shutdown(session->server, 421, "4.3.2", ehlo_span_of(NULL));
-    } else if ((want & EHLO_WANT_WRITE) != 0 && !session->blocked) {
+    } else if ((wants & EHLO_WANT_WRITE) != 0 && !session->blocked) {
       size_t size;
       const void *octets = ehlo_server_output(session->server, &size);
       write_some(session, octets, size);
     } else {
-      if ((want & (EHLO_WANT_CLOSE | EHLO_WANT_WRITE)) == EHLO_WANT_CLOSE) {
+      if ((wants & (EHLO_WANT_CLOSE | EHLO_WANT_WRITE)) == EHLO_WANT_CLOSE) {
         finish(session);
         return;
       }
-      if ((want & EHLO_WANT_CLOSE) != 0 && stopping == STOP_AT_ONCE) {
+      if ((wants & EHLO_WANT_CLOSE) != 0 && stopping == STOP_AT_ONCE) {
         session->half = 1;
         finish(session);
         return;
       }
-      int read_on = (want & EHLO_WANT_READ) != 0 && session->held == NULL && !session->half;
-      loop_want(&session->source, (read_on ? LOOP_IN : 0U) | (session->blocked ? LOOP_OUT : 0U));
-      keep_time(session, (want & EHLO_WANT_CLOSE) != 0);
-      rest(session);
+      if ((wants & (EHLO_WANT_TLS | EHLO_WANT_WRITE)) == EHLO_WANT_TLS && session->held == NULL) {
+        begin_tls(session);
+        return;
+      }
+      int read_on = (wants & EHLO_WANT_READ) != 0 && session->held == NULL && !session->half;
+      want(session, (read_on ? LOOP_IN : 0U) | (session->blocked ? LOOP_OUT : 0U));
+      keep_time(session, (wants & EHLO_WANT_CLOSE) != 0);
+      session_rest(session);
       return;
     }
   }
@@ -285,80 +219,176 @@ static void drive(struct session *session)
 
 void session_go_on(struct session *session)
 {
-  if (wake(session) == 0)
+  if (session->server != NULL && session_wake(session) == 0)
     drive(session);
+}
+
+/* The connection broke, or never came to be one. */
+static void lose(struct session *session)
+{
+  session->half = 1;
+  if (!session->started || session_wake(session) != 0) {
+    destroy(session); /* nothing can be said without memory */
+    return;
+  }
+  ehlo_server_lost(session->server);
+  drive(session);
 }
 
 static void take_input(struct session *session)
 {
-  ssize_t size = read(session->source.fd, buffer, sizeof buffer);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR))
-    return;
-  if (session->server == NULL) {
-    if (size <= 0)
-      destroy(session);
+  ssize_t size = stream_read(&session->stream, buffer, sizeof buffer);
+  if (size == STREAM_WAIT) {
+    want(session, session->wants); /* of the socket it may be something else now */
     return;
   }
-  if (wake(session) != 0) {
-    session->half = 1; /* nothing can be said without memory */
-    finish(session);
+  if (size < 0) {
+    lose(session);
+    return;
+  }
+  if (session_wake(session) != 0) {
+    lose(session);
     return;
   }
   if (size > 0) {
     feed(session, buffer, (size_t)size);
-  } else if (size == 0) {
-    session->half = 1;
-    ehlo_server_eof(session->server);
   } else {
     session->half = 1;
-    ehlo_server_lost(session->server);
+    ehlo_server_eof(session->server);
   }
   drive(session);
+}
+
+/* ---- TLS --------------------------------------------------------------------------------------------------------- */
+
+static void shake_hands(struct session *session)
+{
+  int result = session->half ? STREAM_FAILED : stream_handshake(&session->stream);
+  if (result == STREAM_WAIT) {
+    want(session, LOOP_IN);
+    return;
+  }
+  metrics_count(result == 0 ? METRIC_HANDSHAKES : METRIC_HANDSHAKES_FAILED);
+  if (result != 0) {
+    fprintf(stderr, "%s: TLS failed client=%s:%u because=\"", program, ip_address_text(&session->client),
+            session->client.port);
+    print_octets(stderr, ehlo_span_of(tls_error()), 1);
+    fputs("\"\n", stderr);
+    lose(session);
+    return;
+  }
+  if (session_wake(session) != 0) {
+    lose(session);
+    return;
+  }
+  session->phase = PHASE_DIALOGUE;
+  ehlo_server_tls_done(session->server, NULL);
+  if (!session->started) {
+    session->started = 1;
+    ehlo_server_start(session->server);
+  }
+  drive(session);
+}
+
+void session_begin(struct session *session)
+{
+  /* It is the client who is trusted, not the balancer in front of everybody. */
+  session->trusted = networks_have(settings.xclient.list, settings.xclient.count, &session->client) != 0;
+  if (!session->trusted && settings.xclient.count > 0)
+    ehlo_server_offer(session->server, EHLO_EXT_XCLIENT, 0);
+  if (session->place->tls) {
+    begin_tls(session);
+    return;
+  }
+  session->phase = PHASE_DIALOGUE;
+  session->started = 1;
+  ehlo_server_start(session->server);
+  drive(session);
+}
+
+/* ---- a balancer in front ----------------------------------------------------------------------------------------- */
+
+static void read_preamble(struct session *session)
+{
+  uint8_t octets[PREAMBLE_SIZE];
+  struct ip_address client = session->client;
+  ssize_t size = recv(session->stream.fd, octets, sizeof octets, MSG_PEEK);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  size_t needed = size <= 0 ? 0 : preamble_needs(session->preamble, octets, (size_t)size);
+  int result = needed == 0 ? -1 : preamble_take(session->preamble, octets, needed, &client);
+  if (needed > 0 && recv(session->stream.fd, octets, needed, 0) != (ssize_t)needed)
+    result = -1;
+  if (result < 0) {
+    fprintf(stderr, "%s: no PROXY protocol client=%s:%u\n", program, ip_address_text(&session->client),
+            session->client.port);
+    lose(session);
+  } else if (result > 0) {
+    free(session->preamble);
+    session->preamble = NULL;
+    session->crowded =
+        settings.max_per_address != 0 && client.family != AF_UNIX && sessions_from(&client) >= settings.max_per_address;
+    session_relist(session, &client);
+    session_begin(session);
+  }
+}
+
+static void expect_preamble(struct session *session)
+{
+  session->preamble = calloc(1, sizeof *session->preamble);
+  if (session->preamble == NULL)
+    lose(session);
+  else
+    begin_phase(session, PHASE_PREAMBLE);
+}
+
+/* ---- what happens ------------------------------------------------------------------------------------------------ */
+
+static void on_dialogue(struct session *session, unsigned events)
+{
+  unsigned can = able(session, events);
+  if (can & LOOP_OUT)
+    session->blocked = 0;
+  if (((can & LOOP_IN) != 0 || (events & LOOP_GONE) != 0) && (session->wants & LOOP_IN) != 0)
+    take_input(session);
+  else if ((events & LOOP_GONE) != 0)
+    lose(session);
+  else if (session_wake(session) == 0)
+    drive(session);
 }
 
 static void on_ready(struct source *source, unsigned events)
 {
   struct session *session = (struct session *)(void *)source; /* its first member */
-  if (events & LOOP_OUT)
-    session->blocked = 0;
-  if ((events & (LOOP_IN | LOOP_GONE)) != 0 && (source->wanted & LOOP_IN) != 0) {
-    take_input(session);
-  } else if ((events & LOOP_GONE) != 0) {
-    session->half = 1;
-    if (session->server == NULL || wake(session) != 0) {
-      destroy(session);
-      return;
-    }
-    ehlo_server_lost(session->server);
-    drive(session);
-  } else if (session->server != NULL && wake(session) == 0) {
-    drive(session);
+  switch (session->phase) {
+  case PHASE_LINGER: linger(session); break;
+  case PHASE_HANDSHAKE: shake_hands(session); break;
+  case PHASE_PREAMBLE: read_preamble(session); break;
+  default: on_dialogue(session, events); break;
   }
 }
 
 static void on_time(struct timer *timer)
 {
   struct session *session = (struct session *)(void *)((char *)timer - offsetof(struct session, timer));
-  if (session->server == NULL) {
+  if (session->phase == PHASE_LINGER) {
     destroy(session);
-    return;
-  }
-  if (wake(session) != 0) {
+  } else if (session->phase != PHASE_DIALOGUE || session->closing) {
+    if (session->phase == PHASE_HANDSHAKE)
+      fprintf(stderr, "%s: TLS failed client=%s:%u because=\"timed out\"\n", program, ip_address_text(&session->client),
+              session->client.port);
+    lose(session);
+  } else if (session_wake(session) != 0) {
     timer_set(timer, loop_now() + 1000);
-    return;
-  }
-  if (session->closing) {
-    session->half = 1; /* it had its time */
-    ehlo_server_lost(session->server);
   } else {
     ehlo_server_timed_out(session->server);
+    drive(session);
   }
-  drive(session);
 }
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
-void session_open(int fd, const struct sockaddr_storage *peer, uint32_t protocol)
+void session_open(int fd, const struct ip_address *peer, const struct place *place)
 {
   struct session *session = calloc(1, sizeof *session);
   void *block = session == NULL ? NULL : block_take();
@@ -370,10 +400,12 @@ void session_open(int fd, const struct sockaddr_storage *peer, uint32_t protocol
   }
   session->source = (struct source){.fd = fd, .ready = on_ready};
   session->timer.fire = on_time;
-  session->protocol = (uint8_t)protocol;
+  session->place = place;
   session->awake = 1;
-  set_peer(session, peer);
-  int error = ehlo_server_init(&session->server, block, block_size, &settings.config[protocol], policy_event, session);
+  session->client = *peer;
+  stream_open(&session->stream, fd);
+  int error =
+      ehlo_server_init(&session->server, block, block_size(), &settings.config[place->kind], policy_event, session);
   if (error != EHLO_OK || loop_watch(&session->source, LOOP_IN) != 0) {
     complain("connection", error != EHLO_OK ? ehlo_strerror(error) : strerror(errno));
     block_give(block);
@@ -381,56 +413,13 @@ void session_open(int fd, const struct sockaddr_storage *peer, uint32_t protocol
     close(fd);
     return;
   }
-  struct session **bucket = bucket_of(session);
-  session->chain = *bucket;
-  session->chain_from = bucket;
-  if (session->chain != NULL)
-    session->chain->chain_from = &session->chain;
-  *bucket = session;
-  session->next = sessions;
-  if (sessions != NULL)
-    sessions->previous = session;
-  sessions = session;
-  count++;
-  ehlo_server_start(session->server);
-  drive(session);
-}
-
-struct refusal {
-  const char *enhanced;
-  const char *text;
-};
-
-static int refuse_event(ehlo_server *server, const ehlo_event *event, void *user)
-{
-  const struct refusal *refusal = user;
-  if (event->type != EHLO_EVENT_CONNECT)
-    return EHLO_HANDLED;
-  return answer(server, event, 421, refusal->enhanced, refusal->text);
-}
-
-void session_refuse(int fd, uint32_t protocol, const char *enhanced, const char *text)
-{
-  struct refusal refusal = {enhanced, text};
-  void *block = block_take();
-  ehlo_server *server;
-  if (block != NULL &&
-      ehlo_server_init(&server, block, block_size, &settings.config[protocol], refuse_event, &refusal) == EHLO_OK) {
-    size_t size;
-    ehlo_server_start(server);
-    const void *octets = ehlo_server_output(server, &size);
-    (void)!write(fd, octets, size); /* a line fits the empty buffer of a new connection */
-  }
-  if (block != NULL)
-    block_give(block);
-  close(fd);
-}
-
-/* ---- all of them ------------------------------------------------------------------------------------------------- */
-
-size_t sessions_count(void)
-{
-  return count;
+  if (peer->family == AF_UNIX && settings.config[place->kind].offer[EHLO_EXT_STARTTLS])
+    ehlo_server_offer(session->server, EHLO_EXT_STARTTLS, 0); /* nobody listens in there */
+  session_list(session);
+  if (networks_have(settings.balancers.list, settings.balancers.count, peer))
+    expect_preamble(session);
+  else
+    session_begin(session);
 }
 
 int sessions_stopping(void)
@@ -438,32 +427,26 @@ int sessions_stopping(void)
   return stopping;
 }
 
-void sessions_stop(int how)
+void sessions_set_stopping(int how)
 {
   stopping = how;
-  struct session *next;
-  for (struct session *session = sessions; session != NULL; session = next) {
-    next = session->next;
-    if (session->server == NULL || wake(session) != 0) {
-      if (how == STOP_AT_ONCE)
-        destroy(session);
-      continue;
-    }
-    if (session->envelope != NULL && how != STOP_IN_ORDER && !session->told) {
-      session->told = 1;
-      ehlo_server_shutdown(session->server, 421, "4.3.2", ehlo_span_of(NULL));
-    }
-    drive(session);
-  }
 }
 
-void sessions_status(void)
+void session_stop(struct session *session)
 {
-  size_t engine = 0;
-  size_t held = 0;
-  for (const struct session *session = sessions; session != NULL; session = session->next) {
-    engine += session->bed_size + (session->awake ? block_size : 0);
-    held += session->held_size;
+  if (session->phase == PHASE_LINGER) {
+    if (stopping == STOP_AT_ONCE)
+      destroy(session);
+    return;
   }
-  fprintf(stderr, "%s: status connections=%zu asleep=%zu engine=%zu held=%zu\n", program, count, asleep, engine, held);
+  if (session->phase != PHASE_DIALOGUE || session_wake(session) != 0) {
+    if (session->phase != PHASE_DIALOGUE || stopping == STOP_AT_ONCE)
+      lose(session);
+    return;
+  }
+  if (session->envelope != NULL && stopping != STOP_IN_ORDER && !session->told) {
+    session->told = 1;
+    ehlo_server_shutdown(session->server, 421, "4.3.2", ehlo_span_of(NULL));
+  }
+  drive(session);
 }

@@ -116,8 +116,8 @@ static int on_hello(struct session *session, const ehlo_event *event)
   session->forwarded = 0;
   if (!settings.xclient || ehlo_server_authenticated(session->server))
     return EHLO_HANDLED; /* which is 250 */
-  if (session->reset_due && ehlo_client_rset(session->client, 0) == EHLO_OK)
-    session->reset_due = 0;
+  if ((session->reset_due || session->mail_open) && ehlo_client_rset(session->client, 0) == EHLO_OK)
+    session->reset_due = session->mail_open = 0;
   int error = offer_xclient(session, event->as.hello.domain.raw, 0);
   session->hello_ticket = error == EHLO_OK ? event->ticket : 0;
   return put_off(session, event->ticket, error);

@@ -20,11 +20,12 @@ static const uint32_t carried[] = {
 
 enum { CARRIED = sizeof carried / sizeof *carried };
 
-/* AUTH by mechanisms that are one message: it can be said again. Under TLS on both sides alone. */
+/* AUTH by mechanisms that are one message: it can be said again. Under TLS on both sides alone, and to nobody who could
+ * be somebody else: a password is in it. */
 static uint32_t mechanisms(const struct session *session)
 {
   uint32_t simple = 1U << EHLO_SASL_PLAIN | 1U << EHLO_SASL_LOGIN;
-  return settings.front_context != NULL && ehlo_client_tls(session->client)
+  return settings.front_context != NULL && stream_doubt(&session->next.stream) == NULL
              ? ehlo_client_mechanisms(session->client) & simple
              : 0;
 }
@@ -49,10 +50,12 @@ void offer_make(const struct session *session, ehlo_server_config *config)
     config->offer[EHLO_EXT_BINARYMIME] = 0;
   if (config->protocol == EHLO_PROTOCOL_LMTP)
     config->offer[EHLO_EXT_ENHANCEDSTATUSCODES] = 1;
-  config->offer[EHLO_EXT_SIZE] |= config->max_message_size != 0;
   uint64_t size = ehlo_client_size_limit(client);
   if (size != 0 && (config->max_message_size == 0 || size < config->max_message_size))
     config->max_message_size = size;
+  if (settings.filter != NULL && config->max_message_size == 0)
+    config->max_message_size = FILTER_SIZE;
+  config->offer[EHLO_EXT_SIZE] |= config->max_message_size != 0;
   config->deliver_by_min = ehlo_client_by_min(client);
   config->priority_policy = ehlo_client_parameters(client, EHLO_EXT_MT_PRIORITY);
   config->solicit = ehlo_client_parameters(client, EHLO_EXT_NO_SOLICITING);

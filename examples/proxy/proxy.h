@@ -33,6 +33,7 @@ enum {
   MAX_RESULTS = 100,                 /* LMTP: recipients of a message */
   ANSWER_SIZE = 1000,                /* octets in all lines of a reply of the next hop; more are cut off */
   LINE_SIZE = 480,                   /* in one of them: RFC 5321 4.5.3.1.5, less code and enhanced code */
+  FILTER_SIZE = 104857600,           /* of a message that waits for a filter, if nobody says less */
   FILTER_LINE = 400,                 /* of what a filter says */
   CONNECT_TIMEOUT = 30,              /* seconds, for each address of the next hop, and for a handshake */
   LAST_WORDS = 10                    /* that the client gets to take the last reply, and the next hop to answer QUIT */

@@ -229,7 +229,7 @@ enum {
 /* COMMAND: a command line has arrived, before anything is made of it. Does not ask. */
 typedef struct ehlo_event_command {
   uint32_t verb;  /* EHLO_VERB_ */
-  ehlo_span line; /* the whole line without its CRLF */
+  ehlo_span line; /* the whole line without its CRLF; of AUTH without the response that stands in it, a secret */
 } ehlo_event_command;
 
 /* HELLO asks whether to open the session; silence is 250. Answers: 250 (one line: its text stands behind the host name,

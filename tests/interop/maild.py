@@ -22,6 +22,7 @@ MAILD = os.environ['MAILD']
 HOSTS = ('--hostname', 'mail.example.org', '--domain', 'example.org')
 OPEN = ('EHLO client.example', 'MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>')
 MESSAGE = b'Subject: a test\r\n\r\nHello\r\n'
+PLACES = '--listen', '--lmtp', '--lmtp-listen', '--submission', '--submissions', '--smtps'
 STORED = MESSAGE.replace(b'\r\n', b'\n')
 
 # What maild puts in front.
@@ -78,9 +79,8 @@ class Maild:
         with open(descriptor, 'wb') as log:
             self.process = subprocess.Popen([self.program, *options], stdin=subprocess.DEVNULL, stderr=log,
                                             start_new_session=True, **self.more)
-        expected = sum(option in ('--listen', '--lmtp-listen') for option in options)
-        self.wait_log('listening on', expected)
-        places = re.findall(r'^maild: listening on (.*) for (smtp|lmtp)$', self.log(), re.MULTILINE)
+        self.wait_log('listening on', sum(option in PLACES for option in options))
+        places = re.findall(r'^maild: listening on (.*) for ([a-z]+)$', self.log(), re.MULTILINE)
         self.ports = {}
         for where, protocol in places:
             self.ports.setdefault(protocol, where if '/' in where else int(where.rpartition(':')[2]))

@@ -425,6 +425,7 @@ done"""
 class MaildReceiver(Receiver):
     NAME = 'maild'
     SMTPUTF8 = True
+    CHUNKING = True
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:

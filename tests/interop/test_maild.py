@@ -1,6 +1,7 @@
 """test_maild.py: maild itself: checking of recipients, stopping, limits, peers that mean no good."""
 
 import os
+import re
 import select
 import signal
 import socket
@@ -35,6 +36,16 @@ class CommandLine(unittest.TestCase):
         for option in ('listen', 'lmtp-listen', 'hostname', 'domain', 'refuse', 'maildir', 'discard',
                        'check-recipients', 'max-connections', 'max-per-address', 'timeout', 'grace', 'poll'):
             self.assertIn(f'  --{option} ', shown)
+
+    def test_maild_man(self):
+        """maild: the manual page has every option that --help has, with the same argument, and no other"""
+        _, shown, _ = self.run_maild('--help')
+        helped = {tuple((line[4:30].split() + [''])[:2]) for line in shown.splitlines() if line.startswith('  --')}
+        with open(os.path.join(HERE, '../../examples/maild/maild.8')) as file:
+            lines = [line for line in file if line.startswith('.It Fl')]
+        told = {pair for line in lines for pair in re.findall(r'Fl -([a-z-]+)(?: Ar ([A-Z:]+))?', line)}
+        self.assertEqual(told, helped)
+        self.assertGreater(len(told), 30)
 
     def test_maild_bad_usage(self):
         """maild, bad usage: 64, one line on standard error; what the system refuses: 71"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from ._binding import Spans, Text, decode, ffi, lib, server_callback, server_turn
@@ -44,7 +45,8 @@ from .values import enhanced_in
 
 class ServerHandler:
     """A handler to derive from; any object with some of these methods is one. A method that is not there (or not
-    overridden) costs nothing: what its event asks gets the safe answer. No method returns anything.
+    overridden) costs nothing: what its event asks gets the safe answer. No method returns anything: TypeError, as if it
+    had raised that.
 
     What a method raises is logged ("ehlo"), told to `on_error`, and kept in `Server.error`; the peer is told 451, and the
     session goes on: a transaction in which it happened is lost. What is no Exception, KeyboardInterrupt and
@@ -244,6 +246,12 @@ class Server(Session[Event]):
         return question
 
     # ---- events ----
+
+    def _returned(self, result: object) -> None:
+        """Who returns "550 No", or a coroutine that nobody will run, believes to have answered: that is a failure."""
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"a handler's method returns nothing, and has returned {type(result).__name__}")
 
     def _keep(self, event: Event) -> None:
         keep = getattr(event, "_keep", None)

@@ -201,7 +201,8 @@ class Session(Generic[Event]):
             method = self._methods[number]
             if method is not None:
                 made = build(self._core, event)
-                method(made)
+                if (result := method(made)) is not None:
+                    self._returned(result)
             elif self._handler is None:
                 made = build(self._core, event)
                 self._keep(made)
@@ -219,6 +220,13 @@ class Session(Generic[Event]):
             if made is not None and number in self._expiring:
                 made._expire()
 
+    def _tell_error(self, on_error: Callable[..., Any], error: BaseException, event: Event | None) -> None:
+        if (result := on_error(error, event)) is not None:
+            self._returned(result)
+
+    def _returned(self, result: object) -> None:
+        """A method has returned something, which a client does not look at."""
+
     # The events of which something lives in C until the handler returns.
     _expiring: frozenset[int] = frozenset()
 
@@ -235,7 +243,7 @@ class Session(Generic[Event]):
         on_error = getattr(self._handler, "on_error", None)
         if on_error is not None:
             try:
-                on_error(error, event)
+                self._tell_error(on_error, error, event)
             except Exception as second:
                 log.error("on_error raised", exc_info=second)
         return _FAIL

@@ -196,7 +196,10 @@ class Reject(Error):
         """Refuses it. False if it does not ask, was answered already, or cannot be refused so."""
         try:
             event.reject(self.code, self.enhanced, self.text)
-        except (AttributeError, HostError):
+        except AttributeError:
+            return False
+        except HostError as why:
+            self.add_note(f"which cannot be said: {why}")
             return False
         return True
 

@@ -209,6 +209,39 @@ def test_what_the_server_does_not_offer() -> None:
     run(main())
 
 
+NOTIFY: Any = "never"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"recipients": "\ud800@example.org"}, {"rcpt": ehlo.RcptParameters(notify=NOTIFY)}, {"rcpt": 5}]
+)
+def test_what_fails_half_way_leaves_a_connection_that_can_be_used(wrong: dict[str, Any]) -> None:
+    async def main() -> None:
+        inbox = Inbox()
+        async with serve(inbox) as server, connect(server) as connection:
+            arguments: dict[str, Any] = {"sender": "a@example.org", "recipients": "b@example.org"}
+            with pytest.raises((AttributeError, ValueError)):
+                await connection.send(CONTENT, **{**arguments, **wrong})
+            result = await connection.send(CONTENT, **arguments)
+            assert result.accepted == ["b@example.org"] and len(inbox.envelopes) == 1
+
+    run(main())
+
+
+def test_a_connection_is_lost_as_soon_as_a_message_is_given_up() -> None:
+    async def main() -> None:
+        inbox = Inbox()
+        async with serve(inbox) as server, connect(server) as connection:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await connection.send(CONTENT, sender="a@example.org", recipients="b@example.org")
+            assert connection.closed
+            with pytest.raises(ehlo.ConnectionLost):  # without a turn of the loop between
+                await connection.send(CONTENT, sender="a@example.org", recipients="b@example.org")
+
+    run(main())
+
+
 def test_lmtp() -> None:
     class Handler:
         def on_rcpt(self, event: ehlo.RcptEvent) -> None:

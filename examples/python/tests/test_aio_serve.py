@@ -219,6 +219,56 @@ def test_handlers_that_raise(where: str, kind: str, caplog: pytest.LogCaptureFix
     assert kind == "cancelled" or "no luck" in caplog.text and "Traceback" in caplog.text
 
 
+def test_on_error_may_be_async() -> None:
+    class Handler(Inbox):
+        told: list[BaseException] = []
+
+        async def on_mail(self, event: ehlo.MailEvent) -> None:
+            raise RuntimeError("no luck")
+
+        async def on_error(self, error: BaseException, event: Any) -> None:
+            await asyncio.sleep(0)
+            self.told.append(error)
+
+    async def main() -> None:
+        async with serve(Handler()) as server:
+            peer = await Peer.connect(server)
+            assert await peer.say(HELLO + ENVELOPE, 3) == [250, 451, 503]
+            await eventually(lambda: Handler.told)
+            assert str(Handler.told[0]) == "no luck"
+            await peer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_what_is_told_is_told_to_the_end(stop: bool) -> None:
+    """The peer has gone, or the server stops: a transaction that ended is cleaned up all the same."""
+
+    class Handler:
+        ends: list[ehlo.End] = []
+
+        async def on_rcpt(self, event: ehlo.RcptEvent) -> None:
+            event.accept()
+
+        async def on_end(self, event: ehlo.EndEvent) -> None:
+            await asyncio.sleep(0.01)
+            self.ends.append(event.reason)
+
+    async def main() -> None:
+        async with serve(Handler()) as server:
+            peer = await Peer.connect(server)
+            assert await peer.say(HELLO + ENVELOPE, 3) == [250, 250, 250]
+            await peer.close()
+            if not stop:
+                await eventually(lambda: Handler.ends)
+            else:
+                await eventually(lambda: not server.connections)
+        assert Handler.ends == [ehlo.End.LOST]
+
+    run(main())
+
+
 def test_answers_twice_late_and_wrong() -> None:
     caught: list[type[BaseException]] = []
 
@@ -554,14 +604,49 @@ def test_deliver_must_not_return_a_text(later: bool, caplog: pytest.LogCaptureFi
     assert codes[-1] == 451 and "TypeError" in caplog.text
 
 
+def wrapped(method: Any) -> Any:
+    """As a decorator that knows nothing of coroutines."""
+    return lambda *arguments: method(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["plain", "late", "wrapped"])
+@pytest.mark.parametrize("delivering", [False, True])
+def test_methods_must_not_return_anything(kind: str, delivering: bool, caplog: pytest.LogCaptureFixture) -> None:
+    class Handler:
+        def on_rcpt(self, event: ehlo.RcptEvent) -> None:
+            event.accept()
+
+    def plain(self: Any, event: ehlo.MailEvent) -> str:
+        return "550 No"
+
+    async def late(self: Any, event: ehlo.MailEvent) -> str:
+        return "550 No"
+
+    setattr(Handler, "on_mail", {"plain": plain, "late": late, "wrapped": wrapped(late)}[kind])
+    if delivering:
+        setattr(Handler, "deliver", lambda self, envelope: None)
+    with caplog.at_level(logging.ERROR, "ehlo"):
+        assert asyncio.run(dialogue(Handler(), HELLO + ENVELOPE, 3)) == [250, 451, 503]
+    assert "returns nothing" in caplog.text
+
+
 def test_what_a_handler_is() -> None:
     class Both:
         def deliver(self, envelope: Any) -> None: ...
         def on_message(self, event: Any) -> None: ...
 
+    class Misspelt:
+        def on_recipient(self, event: Any) -> None: ...
+
+    async def function(envelope: Any) -> None: ...
+
     async def refused() -> None:
         with pytest.raises(TypeError, match="no on_message"):
             await serve(Both())
+        with pytest.raises(TypeError, match="nothing"):
+            await serve(Misspelt())
+        with pytest.raises(TypeError, match="factory"):
+            await serve(function)
 
     made: list[Inbox] = []
 

@@ -111,3 +111,21 @@ def test_a_handshake_that_does_not_come(contexts: tuple[ssl.SSLContext, ssl.SSLC
             await peer.close()
 
     run(main())
+
+
+def test_connections_before_their_handshake_count(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """With TLS from the beginning, too: they are limited, and none is left when the server has stopped."""
+
+    async def main() -> None:
+        async with serve(Inbox(), host="localhost", ssl=contexts[0], max_connections=2) as server:
+            silent = [await Peer.connect(server, greeting=False) for _ in range(2)]
+            await eventually(lambda: len(server.connections) == 2)
+            third = await Peer.connect(server, greeting=False)
+            assert await third.gone()
+            await server.stop(0)
+            for peer in silent:
+                assert await peer.gone()
+            for peer in (*silent, third):
+                await peer.close()
+
+    run(main())

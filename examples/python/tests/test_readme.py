@@ -1,4 +1,4 @@
-"""The examples of README.md, as they stand there."""
+"""The examples of README.md and SANSIO.md, as they stand there."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import pytest
 
 import ehlo
 import ehlo.testing
+from aio import HELLO, Peer, serve
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+PAGES = [pathlib.Path(__file__).resolve().parent.parent / name for name in ("README.md", "SANSIO.md")]
 
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S):
-        exec(compile(block, "README.md", "exec"), found)
+    for page in PAGES:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
+            exec(compile(block, page.name, "exec"), found)
     return found
 
 
@@ -46,6 +48,21 @@ def test_receive_and_send(names: dict[str, Any], capsys: pytest.CaptureFixture[s
     assert received.startswith("me@example.org ['you@example.org'] ")
     assert sent.startswith("['you@example.org'] {'them@example.com': Reply(code=550,")
     assert refused == "554 False"
+
+
+@pytest.mark.parametrize("name", ["Mailbox", "Content"])
+def test_whom_the_servers_know(names: dict[str, Any], name: str) -> None:
+    """The case of a domain is no matter, and <Postmaster> has none (RFC 5321 4.5.1)."""
+
+    async def main() -> None:
+        async with serve(names[name]()) as server:
+            peer = await Peer.connect(server)
+            await peer.say(HELLO + b"MAIL FROM:<>\r\n", 2)
+            recipients = b"RCPT TO:<Postmaster>\r\nRCPT TO:<a@EXAMPLE.org>\r\nRCPT TO:<a@example.net>\r\n"
+            assert await peer.say(recipients, 3) == [250, 250, 550]
+            await peer.close()
+
+    asyncio.run(main())
 
 
 def test_a_server_and_a_client(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,16 @@ def config(*offer: ehlo.Extension, **options: Any) -> ehlo.ServerConfig:
 
 
 
+def test_a_reject_that_cannot_be_said_tells_why(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(event: ehlo.RcptEvent) -> None:
+        raise ehlo.Reject(550, "5.1.1", "two\r\nlines")
+
+    server = open_server(Recorder(on_rcpt=refuse))
+    with caplog.at_level(logging.ERROR, "ehlo"):
+        assert codes(say(server, *ENVELOPE)) == [250, 451]
+    assert "cannot be said: the text has octets" in caplog.text
+
+
 def test_a_message() -> None:
     recorder = Recorder(on_rcpt="accept", on_message="accept")
     server = open_server(recorder)

@@ -38,6 +38,17 @@ def nothing_left() -> Iterator[None]:
         assert len(os.listdir("/proc/self/fd")) == files
 
 
+@pytest.mark.parametrize(
+    "rule", [550, "550 No", (250, None, "Yes"), (550, "5.1", "No"), (550, "5.1.1", "Größe"), (550, "5.1.1", "a", "b")]
+)
+def test_refusals_that_cannot_be_said(rule: Any) -> None:
+    with pytest.raises(ValueError, match="no refusal"):
+        Server(refuse={BOB: rule})
+    server = Server(refuse={BOB: (550, None, "No"), ALICE: None})
+    with pytest.raises(ValueError, match="no refusal"):
+        server.refuse = {BOB: rule}
+
+
 def message(subject: str = "Hello") -> EmailMessage:
     made = EmailMessage()
     made["From"], made["To"], made["Subject"] = "me@example.com", f"{ALICE}, {BOB}", subject

@@ -140,10 +140,12 @@ class Connection:
         except RefusedError:
             if Verb.MAIL in wire.replies and wire.replies[Verb.MAIL].code // 100 == 2:
                 await self._reset()
-        except HostError as error:
-            if opened:
+        except Exception as error:
+            if opened:  # whatever it was: the next message finds no half of this one
                 await self._reset()
-            raise UnsupportedError(f"cannot be sent: {error}") from error
+            if isinstance(error, HostError):
+                raise UnsupportedError(f"cannot be sent: {error}") from error
+            raise
         try:
             await wire.content(message.octets)
         except HostError:

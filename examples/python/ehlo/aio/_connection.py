@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import logging
 import ssl
 import threading
@@ -50,16 +52,30 @@ _shared = _Shared()
 class ServerSession(Session):
     """A Server with what is known of its connection."""
 
-    __slots__ = ("peer", "transport", "state")
+    __slots__ = ("peer", "transport", "state", "_telling")
 
-    def __init__(self, config: ServerConfig, transport: asyncio.Transport) -> None:
+    def __init__(self, config: ServerConfig, transport: asyncio.Transport, telling: set[asyncio.Task[Any]]) -> None:
         super().__init__(config, _NOBODY)
+        self._telling = telling
         #: The address of the peer, as the transport tells it.
         self.peer: Any = transport.get_extra_info("peername")
         #: See `asyncio.Transport.get_extra_info`; not to be written to.
         self.transport = transport
         #: The program's own.
         self.state: dict[str, Any] = {}
+
+    def _tell_error(self, on_error: Callable[..., Any], error: BaseException, event: Any) -> None:
+        if not inspect.iscoroutinefunction(on_error):
+            return super()._tell_error(on_error, error, event)
+        task = asyncio.get_running_loop().create_task(on_error(error, event))
+        self._telling.add(task)
+        task.add_done_callback(functools.partial(_told, self._telling))
+
+
+def _told(telling: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
+    telling.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("on_error raised", exc_info=error)
 
 
 _NOBODY = object()
@@ -94,23 +110,29 @@ class Connection(asyncio.BufferedProtocol):
         server = self._server
         room = server.joined(self)
         self._transport = transport
-        self._session = session = server.session_class(server.config, transport)
+        self._session = session = server.session_class(server.config, transport, server.telling)
         try:
             plan = server._plan()
-            self._calls = Calls(session, plan, self._loop, server.starttls is not None, self._pump)
+            self._calls = Calls(session, plan, self._loop, server.starttls is not None, self._pump, server.telling)
         except Exception as error:
             log.error("no handler", exc_info=error)
             transport.abort()
+            self._gone = self._closing = True
+            server.left(self)
             return
         if not room:
             session._methods[_CONNECT] = _refuse
             session._user.wanted |= 1 << _CONNECT
         session._core.waker = self._wake
         self._clock = Clock(self._loop, session, self._timed_out)
-        if transport.get_extra_info("ssl_object") is not None:
-            session.tls_done(_verified(transport))
-        self._started = True
-        self._do(session.start)
+        if server.implicit is None:
+            self._started = True
+            self._do(session.start)
+        elif room:
+            self._read(False)
+            self._handshake = self._loop.create_task(self._tls(server.implicit))
+        else:
+            transport.abort()  # what would be said needs the handshake, which is not for those that are too many
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer.view
@@ -165,13 +187,12 @@ class Connection(asyncio.BufferedProtocol):
         self._server.left(self)
         if self._linger is not None:
             self._linger.cancel()
-        if not self._started:
-            return
         self._clock.stop()
         session = self._session
         session._core.waker = None
         try:
-            session.lost()
+            if self._started:
+                session.lost()
         except (HostError, asyncio.CancelledError) as error:
             log.error("lost", exc_info=error)
         self._calls.stop()
@@ -240,7 +261,8 @@ class Connection(asyncio.BufferedProtocol):
             if want & _TLS:
                 if self._handshake is None:
                     self._read(False)
-                    self._handshake = self._loop.create_task(self._tls())
+                    assert self._server.starttls is not None
+                    self._handshake = self._loop.create_task(self._tls(self._server.starttls))
                 return
             if self._server.stopping and not self._in_transaction(want):
                 self.leave(True)
@@ -296,9 +318,7 @@ class Connection(asyncio.BufferedProtocol):
             self._blocked = False  # the last reply is left to the transport
             self._do(self._session.timed_out)
 
-    async def _tls(self) -> None:
-        context = self._server.starttls
-        assert context is not None
+    async def _tls(self, context: ssl.SSLContext) -> None:
         self._paused = False  # it is resumed by start_tls
         # From here on what comes through has been decrypted: start_tls takes the transport before it lets go of this.
         self._early = bytearray()
@@ -322,6 +342,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._transport = self._session.transport = transport
         self._session.tls_done(_verified(transport))
+        if not self._started:
+            self._started = True
+            self._do(self._session.start)
+            if self._closing:
+                return
         self._do(lambda: self._session.feed(bytes(early)))
 
     # ---- leaving ----
@@ -344,11 +369,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def leave(self, now: bool = False) -> None:
         """The server stops: 421, unless a transaction is open; `now`: in any case."""
-        if self._closing or not self._started:
+        if self._closing:
             return
         session = self._session
-        if self._handshake is not None:
-            if now:
+        if self._handshake is not None or not self._started:
+            if now or not self._started:
                 self.abort()
         elif now or not self._in_transaction(session._core.get(lib.ehlo_server_want)):
             if now:

@@ -51,6 +51,8 @@ class Plan:
             both = [name for name in _TAKEN if _NUMBERS[name] in {**self.plain, **self.later}]
             if both:
                 raise TypeError(f"a handler with deliver has no {' and no '.join(both)}")
+        elif not self.plain and not self.later:
+            raise TypeError(f"{type(handler).__name__} has nothing that a handler has: on_rcpt, on_message, deliver ...")
 
     @property
     def parallel(self) -> bool:
@@ -68,17 +70,23 @@ def is_handler(handler: object) -> bool:
 class Calls:
     """The calls of one session."""
 
-    __slots__ = ("session", "loop", "tasks", "others", "unsaid", "_pump", "_context")
+    __slots__ = ("session", "loop", "tasks", "telling", "unsaid", "_pump", "_context")
 
     def __init__(
-        self, session: Server, plan: Plan, loop: asyncio.AbstractEventLoop, starttls: bool, pump: Callable[[], None]
+        self,
+        session: Server,
+        plan: Plan,
+        loop: asyncio.AbstractEventLoop,
+        starttls: bool,
+        pump: Callable[[], None],
+        telling: set[asyncio.Task[Any]],
     ) -> None:
         self._pump = pump
         self._context = contextvars.copy_context()  # what a task sets in its own is not for the next event
         self.session = session
         self.loop = loop
         self.tasks: dict[int, asyncio.Task[Any]] = {}
-        self.others: set[asyncio.Task[Any]] = set()
+        self.telling = telling  # the server's: they may outlive the connection
         self.unsaid: list[Question] = []  # answers for which there was no room
         methods = dict(plan.plain)
         direct: dict[int, Method] = {}
@@ -100,22 +108,21 @@ class Calls:
         """Calls a coroutine function in a handler's place."""
         if not isinstance(event, Question):
             task = self.loop.create_task(method(event))
-            self.others.add(task)
+            self.telling.add(task)
             task.add_done_callback(functools.partial(self._told, number, event))
             return
         coroutine = method(event)
         event._hold()
         self.tasks[event.ticket] = self.loop.create_task(_Asked(self, number, event, coroutine))
 
-    def cancel(self, on_cancel: Method | None, event: CancelEvent) -> None:
+    def cancel(self, on_cancel: Method | None, event: CancelEvent) -> Any:
         task = self.tasks.pop(event.ticket, None)
         if task is not None:
             task.cancel()
-        if on_cancel is not None:
-            on_cancel(event)
+        return on_cancel(event) if on_cancel is not None else None
 
     def _told(self, number: int, event: Event, task: asyncio.Task[Any]) -> None:
-        self.others.discard(task)
+        self.telling.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.session._failed(error, event, number)
 
@@ -160,7 +167,7 @@ class Calls:
 
     def stop(self) -> None:
         """The connection is gone, and the session has cancelled what it asked."""
-        for task in (*self.tasks.values(), *self.others):
+        for task in self.tasks.values():
             task.cancel()
         self.tasks.clear()
         self.unsaid.clear()
@@ -188,8 +195,9 @@ class _Asked(Coroutine[Any, Any, None]):
     def _step(self, step: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return step(*arguments)
-        except StopIteration:
-            self._calls.ended(self._number, self._event, None)
+        except StopIteration as stop:
+            error = None if stop.value is None else TypeError("a handler's method returns nothing")
+            self._calls.ended(self._number, self._event, error)
         except Exception as error:
             self._calls.ended(self._number, self._event, error)
         except BaseException as error:
@@ -254,17 +262,20 @@ class Delivery:
             for name in ("message", "result"):
                 methods[numbers[name]] = functools.partial(calls.begin, numbers[name], getattr(self, f"_{name}_later"))
 
-    def _mail(self, event: MailEvent) -> None:
-        self.mail = event
-        if self._on_mail is not None:
-            self._on_mail(event)
+    # What the handler's own methods return is passed on: see `Server._returned`.
 
-    def _rcpt(self, event: RcptEvent) -> None:
+    def _mail(self, event: MailEvent) -> Any:
+        self.mail = event
+        return self._on_mail(event) if self._on_mail is not None else None
+
+    def _rcpt(self, event: RcptEvent) -> Any:
+        result = None
         if self._on_rcpt is not None:
-            self._on_rcpt(event)
+            result = self._on_rcpt(event)
         else:
             event.accept()
         self.rcpts.append(event)
+        return result
 
     def _take_mail(self, event: Any) -> None:
         self.mail = TakenMail(getattr(event, "as").mail)
@@ -291,14 +302,13 @@ class Delivery:
         parts.append(rest.getvalue())
         return b"".join(parts)
 
-    def _end(self, event: Any) -> None:
+    def _end(self, event: Any) -> Any:
         self.mail = None
         self.rcpts = []
         if self.parts or self.rest.tell():
             self.parts, self.rest = [], io.BytesIO()
         self._verdict = []
-        if self._on_end is not None:
-            self._on_end(event)
+        return self._on_end(event) if self._on_end is not None else None
 
     def _envelope(self) -> Envelope:
         assert self.mail is not None

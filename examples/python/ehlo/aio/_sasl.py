@@ -101,7 +101,7 @@ async def _exchange(
         challenge = wire.challenges.pop(0)
         try:
             response = await answer(challenge)
-        except AuthenticationError:
+        except Exception:
             await wire.ask(Verb.AUTH, client.auth_cancel)
             raise
         await wire.say(lambda: client.auth_respond(response))

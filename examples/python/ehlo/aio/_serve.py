@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import inspect
 import os
 import socket
 import ssl
@@ -32,18 +33,22 @@ class Server:
         self,
         handler: object,
         config: ServerConfig,
+        implicit: ssl.SSLContext | None,
         starttls: ssl.SSLContext | None,
         max_connections: int | None,
         handshake_timeout: float,
         linger: float,
     ) -> None:
         self.config = config
+        self.implicit = implicit
         self.starttls = starttls
         self.max_connections = max_connections
         self.handshake_timeout = handshake_timeout
         self.linger = linger
         self.session_class = ServerSession
         self.connections: set[Connection] = set()
+        # Async methods that are told something, and go on when the connection is gone.
+        self.telling: set[asyncio.Task[Any]] = set()
         self.stopping = False
         self._plan: Callable[[], Plan]
         if is_handler(handler):
@@ -51,6 +56,7 @@ class Server:
             self._plan = lambda: plan
         else:
             assert callable(handler)
+            _check_factory(handler)
             make: Callable[[], object] = handler
             self._plan = lambda: Plan(make())
         self._listener: asyncio.Server | None = None
@@ -89,6 +95,10 @@ class Server:
             for connection in list(self.connections):
                 connection.abort()
         await self._empty.wait()
+        if self.telling:
+            _, late = await asyncio.wait(self.telling, timeout=self.linger)
+            for task in late:
+                task.cancel()
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -126,6 +136,20 @@ class Server:
             self._empty.set()
 
 
+def _check_factory(handler: Callable[..., object]) -> None:
+    """What could make no handler is a mistake now, not with each connection."""
+    try:
+        signature = inspect.signature(handler)
+    except ValueError:  # it does not tell
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise TypeError(f"{handler!r} is no handler, and as a factory of handlers gets no arguments: {error}") from None
+    if inspect.iscoroutinefunction(handler):
+        raise TypeError(f"{handler!r} is no handler, and a factory of handlers is not async")
+
+
 def serve(
     handler: object,
     host: str | None = "127.0.0.1",
@@ -149,7 +173,8 @@ def serve(
     one batch, up to the config's `max_pending`, run at the same time. What such a method raises is logged and 451; Reject
     refuses. If the peer leaves, or closes its side while an answer is due and nothing more is to be read, the task is
     cancelled. An async `on_body` stops the content until it returns. Methods that are asked nothing (`on_end` ...) run
-    beside the session when they are async, and nobody waits for them.
+    beside the session when they are async: it does not wait for them, and they go on when the peer has left; `stop` waits
+    for them, up to `linger`. A method returns nothing.
 
     Or the handler has `deliver(envelope)`, plain or async, and it gets whole messages as Envelope: it returns None and so
     takes the message, or raises Reject. Unless there is `on_rcpt`, every recipient is taken.
@@ -158,10 +183,11 @@ def serve(
 
     `host`, `port`: as for `loop.create_server`; or `path`, of a Unix socket; or `sock`, that listens or is to. `ssl`: TLS
     from the beginning; `starttls`: offered. `config`: a ServerConfig, or just the host name; what it leaves open becomes
-    `max_pending` 32, `output_size` 4096, and `max_message_size` 32 MiB. Over `max_connections` a client gets 421.
+    `max_pending` 32, `output_size` 4096, and `max_message_size` 32 MiB. Over `max_connections` a client gets 421, or is
+    dropped where the handshake of `ssl` would come first.
     `handshake_timeout`, `linger`: the seconds for a TLS handshake, and for the last reply to be taken.
 
-    Raises OSError, ConfigError."""
+    Raises OSError, ConfigError; TypeError for what is no handler."""
     arguments = (handler, host, port, path, sock, ssl, starttls, config, max_connections, backlog)
     return Opening(functools.partial(_serve, *arguments, handshake_timeout, linger))
 
@@ -184,15 +210,14 @@ async def _serve(
     server = Server(
         handler,
         _complete(config, starttls if implicit is None else None),
+        implicit,
         starttls,
         max_connections,
         handshake_timeout,
         linger,
     )
     make = functools.partial(Connection, server, loop)
-    options: dict[str, Any] = {"ssl": implicit, "backlog": backlog}
-    if implicit is not None:
-        options["ssl_handshake_timeout"] = handshake_timeout
+    options: dict[str, Any] = {"backlog": backlog}
     if path is not None:
         listener = await loop.create_unix_server(make, path, **options)
     elif sock is not None and sock.family == getattr(socket, "AF_UNIX", None):

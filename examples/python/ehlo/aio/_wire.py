@@ -62,6 +62,7 @@ class Wire(asyncio.BufferedProtocol):
         self.lost: asyncio.Future[None] = loop.create_future()
         self._waiter: asyncio.Future[None] | None = None
         self._blocked = False
+        self._aborted = False
         self._early: bytearray | None = None
         self.error: BaseException | None = None
         # What the server said.
@@ -154,7 +155,7 @@ class Wire(asyncio.BufferedProtocol):
     @property
     def over(self) -> bool:
         """Is the session at its end?"""
-        return self.lost.done() or bool(self.want & _CLOSE)
+        return self._aborted or self.lost.done() or bool(self.want & _CLOSE)
 
     def _look(self) -> None:
         """Sends what there is, and finds out what to wait for."""
@@ -288,6 +289,7 @@ class Wire(asyncio.BufferedProtocol):
         self.in_doubt = False
 
     def abort(self) -> None:
+        self._aborted = True  # `lost` comes a turn of the loop later
         self.transport.abort()
 
     async def close(self) -> None:

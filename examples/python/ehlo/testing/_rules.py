@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .._grammar import format_reply_line
 from ..enums import Verb
 
 #: Code, enhanced code, text.
@@ -25,6 +26,20 @@ def check_keys(rules: Any) -> None:
         name, _, address = key.partition(" ")
         if name not in ANSWERED and (address or not ("@" in name or name.lower() == "postmaster")):
             raise ValueError(f"{key!r} is no address, and none of {', '.join(sorted(ANSWERED))}")
+
+
+def check_refusals(rules: Any) -> None:
+    """Nor can one that holds what cannot be said."""
+    for rule in rules.values() if isinstance(rules, Mapping) else ():
+        if rule is None or callable(rule):
+            continue
+        try:
+            code, enhanced, text = rule
+            if not 400 <= code <= 599:
+                raise ValueError(f"{code} is none")
+            format_reply_line(code, text, enhanced or None)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{rule!r} is no refusal, which is (code, enhanced code, text): {error}") from None
 
 
 def check_hang_up(names: Iterable[str]) -> frozenset[str]:

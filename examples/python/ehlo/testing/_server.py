@@ -21,7 +21,7 @@ from ..errors import StateError
 from . import _certificate
 from ._dialogue import Dialogue
 from ._handler import Handler, Session
-from ._rules import Delay, Refuse, check_hang_up, check_keys
+from ._rules import Delay, Refuse, check_hang_up, check_keys, check_refusals
 
 # The seconds that a peer has to take the last reply when the server stops. It is on the same machine.
 _LINGER = 0.2
@@ -62,7 +62,7 @@ class Server:
     `max_message_size`: octets. `config`: a ServerConfig that is the base of all that; without it any name is taken in EHLO,
     and there is no limit of errors.
 
-    Raises OSError, ConfigError, ValueError for a key that there is not, and CertificateError."""
+    Raises OSError, ConfigError, ValueError for a key that there is not or a refusal that cannot be said, and CertificateError."""
 
     def __init__(
         self,
@@ -116,6 +116,7 @@ class Server:
     @refuse.setter
     def refuse(self, rules: Refuse | None) -> None:
         check_keys(rules)
+        check_refusals(rules)
         self._refuse = rules
 
     @property
