@@ -18,7 +18,7 @@ CANNOT = {
         'the client always sends by DATA',
     ((TO_MAILD, TO_PROXY), ('OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp'), ('8BITMIME',)):
         'the client never says BODY=8BITMIME; octets above 127 are among its plain contents',
-    ((TO_MAILD, TO_PROXY), ('OpenSMTPD', 'smtp-source', 'swaks'), ('SMTPUTF8',)): 'the client does not know it',
+    ((TO_MAILD, TO_PROXY), ('OpenSMTPD', 'smtp-source', 'swaks', 'msmtp'), ('SMTPUTF8',)): 'the client does not know it',
     ((TO_MAILD, TO_PROXY), ('smtp-source',), ('STARTTLS', 'TLS', 'AUTH')): 'the client has no TLS and no login',
     ((TO_MAILD, TO_PROXY), ('curl',), ('LMTP',)): 'the client does not speak it',
     ((BEHIND_PROXY, FROM_SEND), ('Postfix', 'Exim', 'OpenSMTPD'), ('LMTP',)): 'the server speaks it as a client alone',
