@@ -16,7 +16,7 @@ CANNOT = {
     ((TO_PROXY,), ('curl', 'swaks', 'smtp-source'), ('DSN',)): 'the client has no option for it',
     ((TO_MAILD, TO_PROXY), ('Postfix', 'OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp', 'smtplib'), ('CHUNKING',)):
         'the client always sends by DATA',
-    ((TO_MAILD, TO_PROXY), ('OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp'), ('8BITMIME',)):
+    ((TO_MAILD, TO_PROXY), ('Exim', 'OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp'), ('8BITMIME',)):
         'the client never says BODY=8BITMIME; octets above 127 are among its plain contents',
     ((TO_MAILD, TO_PROXY), ('OpenSMTPD', 'smtp-source', 'swaks', 'msmtp'), ('SMTPUTF8',)): 'the client does not know it',
     ((TO_MAILD, TO_PROXY), ('smtp-source',), ('STARTTLS', 'TLS', 'AUTH')): 'the client has no TLS and no login',

@@ -343,7 +343,8 @@ class Postfix(Relay):
 
 
 class Exim(Relay):
-    """`main`, `transport`, `authenticators`: further lines of the configuration."""
+    """`main`, `transport`, `authenticators`, `acls`: further lines of the configuration."""
+    acls = ''
 
     def __init__(self, port, main='', transport='', authenticators='', tls_hosts=''):
         self.server, self.main, self.transport, self.authenticators = port, main, transport, authenticators
@@ -381,6 +382,7 @@ qualify_domain = relay.example
 begin acl
 all:
   accept
+{self.acls}
 
 begin routers
 maild:
