@@ -41,7 +41,16 @@ UNDER_TLS = {'STARTTLS', 'TLS', 'AUTH'}
 
 
 def setUpModule():
+    """The certificate of test_tls, and another, as OpenSMTPD cannot have an elliptic one here; BUNDLE is of both."""
+    global RSA, BUNDLE
     test_send_tls.setUpModule()
+    RSA, BUNDLE = (f'{test_tls.DIRECTORY.name}/{name}' for name in ('rsa', 'bundle'))
+    run('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext',
+        'subjectAltName=DNS:localhost', '-keyout', f'{RSA}.key', '-out', RSA)
+    with open(BUNDLE, 'w') as bundle:
+        for name in test_tls.CERTIFICATE, RSA:
+            with open(name) as file:
+                bundle.write(file.read())
 
 
 def tearDownModule():
@@ -389,7 +398,7 @@ add_client_tests()
 # ---- servers ----
 
 class OpenSMTPDServer(OpenSMTPDRelay):
-    """Under TLS, and for who logs in alone."""
+    """Under TLS if that is meant, and then for who logs in alone if that is."""
 
     def __init__(self, server, modes):
         super().__init__(server)
@@ -401,8 +410,10 @@ class OpenSMTPDServer(OpenSMTPDRelay):
 
     def configure(self, directory):
         super().configure(directory)
+        if not UNDER_TLS & set(self.modes):
+            return
         etc = f'{directory}/root/etc'
-        for source, name, mode in (test_tls.CERTIFICATE, 'certificate', 0o644), (test_tls.KEY, 'key', 0o600):
+        for source, name, mode in (RSA, 'certificate', 0o644), (f'{RSA}.key', 'key', 0o600):
             shutil.copy(source, f'{etc}/{name}')
             os.chmod(f'{etc}/{name}', mode)
         done = subprocess.run(['openssl', 'passwd', '-6', PASSWORD], capture_output=True, check=True, encoding='utf-8')
@@ -438,19 +449,26 @@ def postfix_server(port, modes):
     return (WithSasl if 'AUTH' in modes else Postfix)(f'smtp:[127.0.0.1]:{port}', **more)
 
 
+class EximServer(Exim):
+    acls = 'known:\n  accept authenticated = *\n'
+    at_once = False
+
+    def configure(self, directory):
+        super().configure(directory)
+        self.command += ['-tls-on-connect'] * self.at_once
+
+
 def exim_server(port, modes):
     main = 'dsn_advertise_hosts = *'
     if UNDER_TLS & set(modes):
         main += f'\ntls_certificate = {test_tls.CERTIFICATE}\ntls_privatekey = {test_tls.KEY}'
-    if 'TLS' in modes:
-        main += '\ntls_on_connect_ports = 1-65535'
     rules = ''
     if 'AUTH' in modes:
         main += '\nauth_advertise_hosts = *\nacl_smtp_mail = known'
-        rules = (f'cram:\n  driver = cram_md5\n  public_name = CRAM-MD5\n  server_set_id = $auth1\n'
-                 f'  server_secret = ${{if eq{{$auth1}}{{{USER}}}{{{PASSWORD}}}fail}}\n')
-    relay = Exim(port, main=main, authenticators=rules, tls_hosts='*' if 'STARTTLS' in modes else '')
-    relay.acls = 'known:\n  accept authenticated = *\n'
+        rules = (f'plain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  server_set_id = $auth2\n'
+                 f'  server_condition = ${{if and{{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}\n')
+    relay = EximServer(port, main=main, authenticators=rules, tls_hosts='*' if 'STARTTLS' in modes else '')
+    relay.at_once = 'TLS' in modes
     return relay
 
 
@@ -467,12 +485,12 @@ class Servers(unittest.TestCase):
         together = {mode, *together}
         with contextlib.ExitStack() as stack:
             tap = stack.enter_context(Tap(port))
-            where, cafile = f'localhost:{tap.port}', ('--cafile', test_tls.CERTIFICATE)
+            where, cafile = f'localhost:{tap.port}', ('--cafile', BUNDLE)
             words = ['--bdat', 'always'] if mode == 'CHUNKING' else []
             how = ['--tls', *cafile] if 'TLS' in together else ['--starttls', 'require', *cafile]
             if table is BEHIND_PROXY:
                 behind = ['--next-tls', 'implicit' if 'TLS' in together else 'require' if UNDER_TLS & together else 'off']
-                behind += ['--next-cafile', test_tls.CERTIFICATE] * bool(UNDER_TLS & together)
+                behind += ['--next-cafile', BUNDLE] * bool(UNDER_TLS & together)
                 behind += ['--bdat'] * (mode == 'CHUNKING') + ['--lmtp'] * (mode == 'LMTP')
                 behind += ['--tls-cert', test_tls.CERTIFICATE, '--tls-key', test_tls.KEY] * ('AUTH' in together)
                 proxy = stack.enter_context(Proxy(where, *behind))
