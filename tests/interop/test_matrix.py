@@ -10,7 +10,6 @@ import re
 import shutil
 import smtplib
 import socket
-import subprocess
 import tempfile
 import threading
 import unittest
@@ -41,16 +40,7 @@ UNDER_TLS = {'STARTTLS', 'TLS', 'AUTH'}
 
 
 def setUpModule():
-    """The certificate of test_tls, and another, as OpenSMTPD cannot have an elliptic one here; BUNDLE is of both."""
-    global RSA, BUNDLE
     test_send_tls.setUpModule()
-    RSA, BUNDLE = (f'{test_tls.DIRECTORY.name}/{name}' for name in ('rsa', 'bundle'))
-    run('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext',
-        'subjectAltName=DNS:localhost', '-keyout', f'{RSA}.key', '-out', RSA)
-    with open(BUNDLE, 'w') as bundle:
-        for name in test_tls.CERTIFICATE, RSA:
-            with open(name) as file:
-                bundle.write(file.read())
 
 
 def tearDownModule():
@@ -360,7 +350,7 @@ class OpenSMTPDClient(OpenSMTPDRelay):
 
 
 RELAYS = {'Postfix': postfix, 'Exim': exim, 'OpenSMTPD': OpenSMTPDClient}
-# DSN by itself: to who offers both, Postfix 3.7 writes ORCPT=rfc822 with the octets of UTF-8, which is none (RFC 6533 3).
+# DSN by itself: where SMTPUTF8 is offered, too, Postfix 3.7 writes ORCPT=rfc822 with octets of UTF-8, which get 501.
 TOGETHER = ('plain', '8BITMIME', 'SMTPUTF8', 'CHUNKING'), ('DSN',), ('STARTTLS', 'AUTH'), ('TLS',), ('LMTP',)
 
 
@@ -397,36 +387,6 @@ add_client_tests()
 
 # ---- servers ----
 
-class OpenSMTPDServer(OpenSMTPDRelay):
-    """Under TLS if that is meant, and then for who logs in alone if that is."""
-
-    def __init__(self, server, modes):
-        super().__init__(server)
-        self.modes = modes
-
-    @property
-    def where(self):
-        return {'ipv4': f'127.0.0.1:{self.port}'}
-
-    def configure(self, directory):
-        super().configure(directory)
-        if not UNDER_TLS & set(self.modes):
-            return
-        etc = f'{directory}/root/etc'
-        for source, name, mode in (RSA, 'certificate', 0o644), (f'{RSA}.key', 'key', 0o600):
-            shutil.copy(source, f'{etc}/{name}')
-            os.chmod(f'{etc}/{name}', mode)
-        done = subprocess.run(['openssl', 'passwd', '-6', PASSWORD], capture_output=True, check=True, encoding='utf-8')
-        how = 'smtps' if 'TLS' in self.modes else 'tls-require'
-        how += ' pki us' + ' auth <logins>' * ('AUTH' in self.modes)
-        with open(f'{etc}/smtpd.conf') as file:
-            text = re.sub(r'(?m)^listen on ::1.*\n', '', file.read())
-        with open(f'{etc}/smtpd.conf', 'w') as file:
-            file.write(f'pki us cert "/etc/certificate"\npki us key "/etc/key"\n'
-                       f'table logins {{ "{USER}" = "{done.stdout.strip()}" }}\n'
-                       + text.replace(f'port {self.port} hostname', f'port {self.port} {how} hostname', 1))
-
-
 class AiosmtpdServer(Aiosmtpd):
     def __init__(self, modes):
         self.modes = modes
@@ -436,13 +396,20 @@ class AiosmtpdServer(Aiosmtpd):
         if 'LMTP' in self.modes:
             self.command += ['lmtp']
         elif UNDER_TLS & set(self.modes):
-            self.command += [test_tls.CERTIFICATE, test_tls.KEY, *(['implicit'] if 'TLS' in self.modes else [USER, PASSWORD])]
+            how = ['implicit'] if 'TLS' in self.modes else [USER, PASSWORD]
+            self.command += [test_tls.CERTIFICATE, test_tls.KEY, *how]
+
+
+def opensmtpd_server(port, modes):
+    assert not UNDER_TLS & set(modes), modes
+    return OpenSMTPDRelay(port)
 
 
 def postfix_server(port, modes):
     more = {'smtpd_tls_cert_file': test_tls.CERTIFICATE, 'smtpd_tls_key_file': test_tls.KEY}
     if 'AUTH' in modes:
-        more |= {'smtpd_sasl_auth_enable': 'yes', 'smtpd_tls_auth_only': 'yes', 'smtpd_sasl_local_domain': 'relay.example',
+        more |= {'smtpd_sasl_auth_enable': 'yes', 'smtpd_tls_auth_only': 'yes',
+                 'smtpd_sasl_local_domain': 'relay.example',
                  'smtpd_relay_restrictions': 'permit_sasl_authenticated, reject'}
     if UNDER_TLS & set(modes):
         more |= {'smtpd_tls_security_level': 'encrypt', 'smtpd_tls_wrappermode': 'yes' if 'TLS' in modes else 'no'}
@@ -465,7 +432,7 @@ def exim_server(port, modes):
     rules = ''
     if 'AUTH' in modes:
         main += '\nauth_advertise_hosts = *\nacl_smtp_mail = known'
-        rules = (f'plain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  server_set_id = $auth2\n'
+        rules = ('plain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  server_set_id = $auth2\n'
                  f'  server_condition = ${{if and{{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}\n')
     relay = EximServer(port, main=main, authenticators=rules, tls_hosts='*' if 'STARTTLS' in modes else '')
     relay.at_once = 'TLS' in modes
@@ -474,7 +441,7 @@ def exim_server(port, modes):
 
 RECEIVERS = {'Postfix': PostfixReceiver, 'Exim': EximReceiver, 'OpenSMTPD': OpenSMTPD, 'aiosmtpd': Aiosmtpd,
              'smtp-sink': SmtpSink}
-SERVERS = {'Postfix': postfix_server, 'Exim': exim_server, 'OpenSMTPD': OpenSMTPDServer}
+SERVERS = {'Postfix': postfix_server, 'Exim': exim_server, 'OpenSMTPD': opensmtpd_server}
 
 
 class Servers(unittest.TestCase):
@@ -485,12 +452,13 @@ class Servers(unittest.TestCase):
         together = {mode, *together}
         with contextlib.ExitStack() as stack:
             tap = stack.enter_context(Tap(port))
-            where, cafile = f'localhost:{tap.port}', ('--cafile', BUNDLE)
+            where, cafile = f'localhost:{tap.port}', ('--cafile', test_tls.CERTIFICATE)
             words = ['--bdat', 'always'] if mode == 'CHUNKING' else []
             how = ['--tls', *cafile] if 'TLS' in together else ['--starttls', 'require', *cafile]
             if table is BEHIND_PROXY:
-                behind = ['--next-tls', 'implicit' if 'TLS' in together else 'require' if UNDER_TLS & together else 'off']
-                behind += ['--next-cafile', BUNDLE] * bool(UNDER_TLS & together)
+                hop = 'implicit' if 'TLS' in together else 'require' if UNDER_TLS & together else 'off'
+                behind = ['--next-tls', hop]
+                behind += ['--next-cafile', test_tls.CERTIFICATE] * bool(UNDER_TLS & together)
                 behind += ['--bdat'] * (mode == 'CHUNKING') + ['--lmtp'] * (mode == 'LMTP')
                 behind += ['--tls-cert', test_tls.CERTIFICATE, '--tls-key', test_tls.KEY] * ('AUTH' in together)
                 proxy = stack.enter_context(Proxy(where, *behind))
@@ -542,6 +510,8 @@ def add_server_tests():
         add_server_test(BEHIND_PROXY, peer, modes, Servers.receive, make)
     for peer, make in SERVERS.items():
         for modes in TOGETHER[1:4]:
+            if (BEHIND_PROXY, peer, modes[0]) in never:
+                continue
             add_server_test(BEHIND_PROXY, peer, modes, Servers.pass_on, make)
             if peer != 'Postfix' and modes != ('DSN',):
                 add_server_test(FROM_SEND, peer, modes, Servers.pass_on, make)
