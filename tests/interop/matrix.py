@@ -5,7 +5,7 @@ can never run, and why. When all tests have run, a cell that is in neither is an
 """
 
 MODES = 'plain', 'STARTTLS', 'TLS', 'AUTH', 'LMTP', '8BITMIME', 'SMTPUTF8', 'CHUNKING', 'DSN'
-CLIENTS = 'Postfix', 'Exim', 'OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp', 'smtplib'
+CLIENTS = 'Postfix', 'Exim', 'OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp', 'smtplib', 'nodemailer'
 SERVERS = 'Postfix', 'Exim', 'OpenSMTPD', 'aiosmtpd', 'smtp-sink'
 TO_MAILD, TO_PROXY, BEHIND_PROXY, FROM_SEND = ('to maild', 'to proxy', 'behind proxy', 'send to')
 TABLES = {TO_MAILD: CLIENTS, TO_PROXY: CLIENTS, BEHIND_PROXY: SERVERS, FROM_SEND: SERVERS}
@@ -14,7 +14,7 @@ TABLES = {TO_MAILD: CLIENTS, TO_PROXY: CLIENTS, BEHIND_PROXY: SERVERS, FROM_SEND
 CANNOT = {
     ((TO_MAILD,), CLIENTS, ('DSN',)): 'maild does not offer it: who does has to send notifications',
     ((TO_PROXY,), ('curl', 'swaks', 'smtp-source'), ('DSN',)): 'the client has no option for it',
-    ((TO_MAILD, TO_PROXY), ('Postfix', 'OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp', 'smtplib'), ('CHUNKING',)):
+    ((TO_MAILD, TO_PROXY), ('Postfix', 'OpenSMTPD', *CLIENTS[3:]), ('CHUNKING',)):
         'the client always sends by DATA',
     ((TO_MAILD, TO_PROXY), ('Exim', 'OpenSMTPD', 'smtp-source', 'curl', 'swaks', 'msmtp'), ('8BITMIME',)):
         'the client never says BODY=8BITMIME; octets above 127 are among its plain contents',
@@ -32,7 +32,7 @@ CANNOT = {
     ((BEHIND_PROXY, FROM_SEND), ('smtp-sink',), ('STARTTLS', 'TLS', 'AUTH')): 'the server has no TLS and no login',
 }
 ABSENT = ('sendmail: its package does not go beside that of Postfix, and its configuration is not made without being '
-          'installed', 'nodemailer: Debian does not package it; npm is not assumed')
+          'installed', 'servers of nodemailer (smtp-server) and Haraka: Debian does not package them')
 
 
 def cells(table, peer, *modes):

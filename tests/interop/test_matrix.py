@@ -20,7 +20,7 @@ from harness import PATIENCE
 from maild import Maild, wait_for
 from matrix import BEHIND_PROXY, FROM_SEND, TO_MAILD, TO_PROXY, cells, impossible
 from proxy import Proxy
-from receivers import Aiosmtpd, OpenSMTPD, SmtpSink
+from receivers import HERE, Aiosmtpd, OpenSMTPD, SmtpSink
 from receivers import Exim as EximReceiver
 from receivers import Postfix as PostfixReceiver
 from test_extensions import DSN, FROM, TO, OpenSMTPDRelay, StdioServer, parameters
@@ -264,7 +264,14 @@ def by_smtp_source(port, mode):
     smtp_source(port, content_of(mode), *['-L'] * (mode == 'LMTP'))
 
 
-PROGRAMS = {'curl': by_curl, 'swaks': by_swaks, 'msmtp': by_msmtp, 'smtplib': by_smtplib, 'smtp-source': by_smtp_source}
+def by_nodemailer(port, mode):
+    with File(content_of(mode), b'\r\n') as file:
+        run('node', f'{HERE}/nodemailer_sender.js', str(port), mode, *envelope_of(mode), file.name,
+            test_tls.CERTIFICATE, USER, PASSWORD)
+
+
+PROGRAMS = {'nodemailer': by_nodemailer, 'curl': by_curl, 'swaks': by_swaks, 'msmtp': by_msmtp, 'smtplib': by_smtplib,
+            'smtp-source': by_smtp_source}
 
 
 class Clients(unittest.TestCase):
@@ -275,7 +282,7 @@ class Clients(unittest.TestCase):
             client(target.port, mode)
             [(sender, recipient, octets)] = target.messages()
             target.check(self)
-            if client is by_curl:  # it writes domains in ASCII
+            if client in (by_curl, by_nodemailer):  # they write domains in ASCII
                 sender = sender.replace('xn--hxajbheg2az3al', 'παράδειγμα')
             self.assertEqual((sender, recipient), envelope_of(mode))
             more = b'\r\n' if client is by_smtp_source else b''  # an empty line before the last dot
@@ -363,7 +370,8 @@ def add_client_tests():
     never = impossible()
     for to in ToMaild, ToProxy:
         for peer, client in PROGRAMS.items():
-            for mode in 'STARTTLS', 'TLS', 'AUTH', 'LMTP', '8BITMIME', 'SMTPUTF8', 'DSN':
+            modes = 'STARTTLS', 'TLS', 'AUTH', 'LMTP', '8BITMIME', 'SMTPUTF8', 'DSN'
+            for mode in (*['plain'] * (peer == 'nodemailer'), *modes):
                 if (to.TABLE, peer, mode) not in never:
                     @cells(to.TABLE, peer, mode)
                     def test(self, to=to, client=client, mode=mode):
