@@ -31,8 +31,8 @@ CANNOT = {
         'without TLS it offers no login',
     ((BEHIND_PROXY, FROM_SEND), ('smtp-sink',), ('STARTTLS', 'TLS', 'AUTH')): 'the server has no TLS and no login',
 }
-ABSENT = ('sendmail: its package does not go beside that of Postfix, and its configuration is not made without being '
-          'installed', 'servers of nodemailer (smtp-server) and Haraka: Debian does not package them')
+ABSENT = ('sendmail: its package cannot be installed beside that of Postfix',
+          'servers of nodemailer (smtp-server) and Haraka: Debian does not package them')
 
 
 def cells(table, peer, *modes):
