@@ -67,12 +67,13 @@ class Matrix:
 
     def lines(self):
         """The tables of what ran."""
+        modes = [f'{mode:4}' for mode in MODES]  # FAIL is the longest of what is below
         for table, peers in TABLES.items():
             if any(where[0] == table for where in self.ran):
-                yield '| ' + ' | '.join((f'{table:12}', *MODES)) + ' |'
-                yield '|' + '|'.join('-' * (len(word) + 2) for word in (f'{table:12}', *MODES)) + '|'
+                yield '| ' + ' | '.join((f'{table:12}', *modes)) + ' |'
+                yield '|' + '|'.join('-' * (len(word) + 2) for word in (f'{table:12}', *modes)) + '|'
                 for peer in peers:
-                    found = (f'{self.cell(table, peer, mode):{len(mode)}}' for mode in MODES)
+                    found = (f'{self.cell(table, peer, mode.strip()):{len(mode)}}' for mode in modes)
                     yield '| ' + ' | '.join((f'{peer:12}', *found)) + ' |'
                 yield '|'
         if self.ran:
