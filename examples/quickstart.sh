@@ -4,8 +4,8 @@
 #   sh examples/quickstart.sh
 #
 # Installs what is missing (on Debian, by apt-get), builds, starts maild on a free port of this machine alone, and has
-# send give it a message. Everything it makes is in build-quickstart/, or in a temporary directory if it may not write
-# here. Run it as often as you like.
+# send log in under TLS and give it a message; where there is no OpenSSL, that goes in clear, without a login. Everything
+# it makes is in build-quickstart/, or in a temporary directory if it may not write here. Run it as often as you like.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -66,17 +66,45 @@ build=build-quickstart
 quietly ninja -C $build examples/maild examples/send
 say 'Built' "$build/examples/maild and send, from lib/ and examples/"
 
+# ---- a certificate and a password ----
+
+send="$build/examples/send --from ada@client.example --to grace@example.org"
+maild="$build/examples/maild --hostname mail.example.org --domain example.org --maildir $build/mail"
+rm -rf $build/secret
+(umask 077 && mkdir $build/secret && echo 'correct horse' >$build/secret/password)
+# Only a build with OpenSSL can make the line for --passwords.
+if command -v openssl >/dev/null &&
+  $build/examples/maild --hash-password ada <$build/secret/password >$build/secret/passwords 2>/dev/null; then
+  quietly openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=mail.example.org \
+    -addext subjectAltName=DNS:mail.example.org -keyout $build/secret/key.pem -out $build/secret/certificate.pem
+  service=submission
+  maild="$maild --tls-cert $build/secret/certificate.pem --tls-key $build/secret/key.pem"
+  maild="$maild --passwords $build/secret/passwords"
+  send="$send --starttls require --cafile $build/secret/certificate.pem --tls-name mail.example.org"
+  send="$send --auth-user ada --auth-pass-file $build/secret/password"
+  say 'Made' "$build/secret/: a certificate for mail.example.org, by openssl"
+  say '' 'a password for ada; what maild keeps of it, by maild --hash-password:'
+  say '' "$(cut -c 1-60 $build/secret/passwords)..."
+else
+  service=smtp
+  say 'In clear' 'OpenSSL is not there: no TLS, no login. To see them: install openssl and libssl-dev,'
+  say '' "remove $build/, run this again"
+fi
+
 # ---- a server ----
 
+case $service in
+submission) listen=--submission ;;
+*) listen=--listen ;;
+esac
 rm -rf $build/mail
 mkdir $build/mail
-maild="$build/examples/maild --hostname mail.example.org --domain example.org --maildir $build/mail"
 : >$build/maild.log # else the port of the last time might be read from it
-$maild --listen 127.0.0.1:0 2>$build/maild.log &
+$maild $listen 127.0.0.1:0 2>$build/maild.log &
 server=$!
 port=
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
-  port=$(sed -n 's/.*listening on .*:\([0-9]*\) for smtp/\1/p' $build/maild.log)
+  port=$(sed -n 's/.*listening on .*:\([0-9]*\) for '$service'/\1/p' $build/maild.log)
   [ -z "$port" ] || break
   sleep 0.2
 done
@@ -85,7 +113,7 @@ if [ -z "$port" ]; then
   echo 'quickstart: maild did not start; what it said is above' >&2
   exit 1
 fi
-say 'Started' "maild on port $port of 127.0.0.1"
+say 'Started' "maild on port $port of 127.0.0.1, for $service"
 
 # ---- a message ----
 
@@ -98,7 +126,6 @@ The next line begins with a dot, and must arrive with just that one.
 .like this
 MESSAGE
 
-send="$build/examples/send --from ada@client.example --to grace@example.org"
 say 'Sending' "$build/message.eml; what send and maild say to each other:"
 echo
 $send --server "127.0.0.1:$port" --hello client.example --trace $build/message.eml >$build/outcome 2>"$log" || {
@@ -124,6 +151,6 @@ for stored in $build/mail/*/new/*; do
   sed 's/^./  &/' "$stored"
   echo
 done
-say 'Yours' "$maild --listen 127.0.0.1:2525"
+say 'Yours' "$maild $listen 127.0.0.1:2525"
 say '' "$send --server 127.0.0.1:2525 $build/message.eml"
 say 'Next' 'README.md has a server in 30 lines and a client in 45; sh tests/run.sh shows that all this holds'

@@ -1,8 +1,9 @@
-"""aiosmtpd_receiver.py PORT DIRECTORY MOST [CERTIFICATE KEY USER PASSWORD]: the receiver of that name in receivers.py.
+"""aiosmtpd_receiver.py PORT DIRECTORY MOST [lmtp | CERTIFICATE KEY USER PASSWORD | CERTIFICATE KEY implicit]: the
+receiver of that name in receivers.py.
 
 Takes mail on 127.0.0.1 and ::1, says a line for each connection, and has in DIRECTORY a file for each message and
 recipient: "To: ", the recipient and LF, then the octets that aiosmtpd gives. With a certificate it takes mail from that
-user alone, under STARTTLS.
+user alone, under STARTTLS; or from everybody, under TLS from the beginning.
 """
 
 import os
@@ -11,6 +12,7 @@ import ssl
 import sys
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, AuthResult
 
 
@@ -57,13 +59,25 @@ def for_users(certificate, key, user, password):
     return {'tls_context': context, 'require_starttls': True, 'auth_required': True, 'authenticator': authenticate}
 
 
+def at_once(certificate, key):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS)  # its controller has it for a client as well, to see that it listens
+    context.load_cert_chain(certificate, key)
+    return {'ssl_context': context}
+
+
+class LmtpController(Controller):
+    def factory(self):
+        return LMTP(self.handler, **self.SMTP_kwargs)
+
+
 def main():
-    port, directory, most, *login = sys.argv[1:]
-    more = for_users(*login) if login else {}
+    port, directory, most, *how = sys.argv[1:]
+    kind = LmtpController if how == ['lmtp'] else Controller
+    more = {} if len(how) < 3 else at_once(*how[:2]) if how[2:] == ['implicit'] else for_users(*how)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # of the threads, too
     SMTP.line_length_limit = 2 ** 24
     handler = Handler(directory, int(most))
-    controllers = [Controller(handler, hostname=host, port=int(port), enable_SMTPUTF8=True, data_size_limit=None,
+    controllers = [kind(handler, hostname=host, port=int(port), enable_SMTPUTF8=True, data_size_limit=None,
                               server_hostname='aiosmtpd.example', **more) for host in ('127.0.0.1', '::1')]
     for controller in controllers:
         controller.start()

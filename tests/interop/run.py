@@ -1,10 +1,14 @@
-"""run.py: runs the tests beside it, one line each, and counts them. See run.sh."""
+"""run.py: runs the tests beside it, one line each, prints what they show of the matrix, and counts them. See run.sh."""
 
 import sys
 import unittest
 
+from matrix import Matrix
+
 
 class Lines(unittest.TextTestResult):
+    matrix = Matrix()
+
     def startTest(self, test):
         unittest.TestResult.startTest(self, test)
 
@@ -12,15 +16,23 @@ class Lines(unittest.TextTestResult):
         self.stream.writeln(f'{word:5} {test.shortDescription()}')
         self.stream.flush()
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.matrix.note(test, False)
+
     def addSuccess(self, test):
+        self.matrix.note(test, True)
         self.line('ok', test)
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
+        self.matrix.note(test, False)
         self.line('FAIL', test)
 
     def addError(self, test, err):
         super().addError(test, err)
+        self.matrix.note(test, False)
         self.line('ERROR', test)
 
 
@@ -31,8 +43,10 @@ def main():
         loader.testNamePatterns = [f'*{word}*' for word in sys.argv[1:]]
         tests = loader.discover(sys.path[0])
     result = unittest.TextTestRunner(sys.stdout, resultclass=Lines, verbosity=0).run(tests)
-    failed = len(result.failures) + len(result.errors) + len(result.skipped)
-    print(f'{result.testsRun - failed} passed, {failed} failed')
+    faults = result.matrix.faults() if len(sys.argv) == 1 else []
+    print('\n'.join([*result.matrix.lines(), *(f'FAIL  matrix: {fault}' for fault in faults)]))
+    failed = len(faults) + len(result.failures) + len(result.errors) + len(result.skipped)
+    print(f'{max(result.testsRun - failed, 0)} passed, {failed} failed')
     sys.exit(failed > 0 or result.testsRun == 0)
 
 

@@ -4,11 +4,12 @@
 #
 #   sh tests/interop/run.sh BUILD-DIRECTORY [WORD...]
 #
-# BUILD-DIRECTORY is where meson and ninja have built. WORDs choose tests by their function's name. Needs what
-# tests/run.sh installs: swaks, curl, msmtp, openssl with its headers, postfix with Cyrus SASL and its saslpasswd2
-# (nothing of it is started but by the tests, with a configuration of their own), python3, python3-aiosmtpd, valgrind,
-# strace and faketime; Exim and OpenSMTPD are fetched. As root, for the descriptors, for Postfix and for OpenSMTPD's root
-# directory.
+# BUILD-DIRECTORY is where meson and ninja have built. WORDs choose tests by their function's name. At the end comes a
+# table of what they have shown of the matrix of peers and modes (matrix.py). Needs what tests/run.sh installs: swaks with
+# libnet-ssleay-perl, curl, msmtp, node with nodemailer, openssl with its headers, postfix with Cyrus SASL and its
+# saslpasswd2 (nothing of it is started but by the tests, with a configuration of their own), python3, python3-aiosmtpd,
+# valgrind, strace and faketime; Exim and OpenSMTPD are fetched. As root, for the descriptors, for Postfix and for
+# OpenSMTPD's root directory.
 set -eu
 [ $# -ge 1 ] || { echo "usage: run.sh BUILD-DIRECTORY [WORD...]" >&2; exit 64; }
 here=$(cd "$(dirname "$0")" && pwd)

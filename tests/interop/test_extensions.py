@@ -12,6 +12,7 @@ import unittest
 
 from harness import PATIENCE, Listener, Spool
 from maild import wait_for
+from matrix import FROM_SEND, cells
 from receivers import OpenSMTPD
 from test_maild_senders import Exim, Postfix
 from test_send_receivers import send
@@ -203,6 +204,7 @@ class Between(unittest.TestCase):
             compare(self, octets, content)
         return server.said()
 
+    @cells(FROM_SEND, 'Postfix', 'DSN')
     def test_between_postfix(self):
         """send, by BDAT, to Postfix to stdio-server: octets, DSN, XFORWARD"""
         with StdioServer('--extension', 'DSN', '--extension', 'XFORWARD') as server:
@@ -239,6 +241,7 @@ class Between(unittest.TestCase):
                 said = self.relay(server, relay, by_bdat=True)
         self.assertNotIn('VIOLATION', said)
 
+    @cells(FROM_SEND, 'Exim', 'DSN')
     def test_between_exim(self):
         """send to Exim to stdio-server, by BDAT both times: octets, DSN"""
         with StdioServer('--extension', 'DSN') as server:
@@ -254,6 +257,7 @@ class Between(unittest.TestCase):
             said = self.relay(server, relay, by_bdat=True, dsn=False)
         self.assertEqual(said.count('\nC: DATA\n'), len(RELAYED))
 
+    @cells(FROM_SEND, 'OpenSMTPD', 'DSN')
     def test_between_opensmtpd(self):
         """send to OpenSMTPD to stdio-server: octets, DSN"""
         with StdioServer('--extension', 'DSN') as server, OpenSMTPDRelay(server.port) as relay:

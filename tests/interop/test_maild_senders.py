@@ -15,6 +15,7 @@ import unittest
 
 from harness import PATIENCE
 from maild import Maild, wait_for
+from matrix import TO_MAILD, cells
 from test_senders import (CONTENTS, EXTRA, RECIPIENT, SENDER, SENDERS, File, compare, curl, msmtp, python_smtplib, run,
                           smtp_source, swaks)
 
@@ -45,6 +46,7 @@ def add_tests():
             for loop_name, options in LOOPS.items():
                 def test(self, send=send, content=content, options=options):
                     self.deliver(send, content, options)
+                cells(TO_MAILD, sender_name.partition(',')[0], 'plain')(test)
                 test.__doc__ = f'maild, {loop_name}: {sender_name}: {content_name}'
                 setattr(Senders, f'test_maild_{loop_name}_{sender_name}_{content_name}'.replace(' ', '_'), test)
 
@@ -126,6 +128,7 @@ class Special(unittest.TestCase):
             maild.wait_log('maild: accepted id=', 500)
             self.assertEqual(maild.log().count('maild: accepted id='), 500)
 
+    @cells(TO_MAILD, 'smtp-source', 'LMTP')
     def test_maild_parallel_lmtp(self):
         """maild: smtp-source: LMTP, 200 messages for 3 recipients each in 50 sessions at a time"""
         for maild in self.each_loop(listen=('--lmtp-listen', '127.0.0.1:0')):
@@ -142,6 +145,9 @@ class Special(unittest.TestCase):
             self.assertEqual(maild.log().count('maild: accepted id='), 100)
             self.assertEqual(os.listdir(maild.maildir), [])
 
+    @cells(TO_MAILD, 'swaks', 'LMTP')
+    @cells(TO_MAILD, 'msmtp', 'LMTP')
+    @cells(TO_MAILD, 'smtplib', 'LMTP')
     def test_maild_lmtp(self):
         """maild: LMTP: swaks with a refused recipient, msmtp, smtplib"""
         for maild in self.each_loop('--refuse', 'nobody@example.org', listen=('--lmtp-listen', '127.0.0.1:0')):
@@ -337,7 +343,8 @@ class Postfix(Relay):
 
 
 class Exim(Relay):
-    """`main`, `transport`, `authenticators`: further lines of the configuration."""
+    """`main`, `transport`, `authenticators`, `acls`: further lines of the configuration."""
+    acls = ''
 
     def __init__(self, port, main='', transport='', authenticators='', tls_hosts=''):
         self.server, self.main, self.transport, self.authenticators = port, main, transport, authenticators
@@ -375,6 +382,7 @@ qualify_domain = relay.example
 begin acl
 all:
   accept
+{self.acls}
 
 begin routers
 maild:
@@ -420,11 +428,13 @@ class Relays(unittest.TestCase):
                                                                             f'<{name}>'.encode())))
         self.assertNotIn('refused', maild.log())
 
+    @cells(TO_MAILD, 'Postfix', 'plain')
     def test_maild_postfix(self):
         """maild: Postfix relays to it over SMTP"""
         with Maild() as maild, Postfix(f'smtp:[127.0.0.1]:{maild.port}') as relay:
             self.relay(relay, maild)
 
+    @cells(TO_MAILD, 'Postfix', 'LMTP')
     def test_maild_postfix_lmtp(self):
         """maild: Postfix delivers to it over LMTP on TCP"""
         with Maild('--poll', listen=('--lmtp-listen', '127.0.0.1:0')) as maild:
@@ -440,6 +450,7 @@ class Relays(unittest.TestCase):
             os.chmod(path, 0o666)
             self.relay(relay, maild)
 
+    @cells(TO_MAILD, 'Exim', 'plain')
     def test_maild_exim(self):
         """maild: Exim relays to it over SMTP"""
         with Maild('--poll') as maild, Exim(maild.port) as relay:

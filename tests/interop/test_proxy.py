@@ -14,6 +14,7 @@ import unittest
 import test_tls
 from harness import PATIENCE
 from maild import MESSAGE, OPEN, Maild, Peer, wait_for
+from matrix import BEHIND_PROXY, TO_PROXY, cells
 from proxy import PROXY, NextHop, Proxy
 from receivers import Postfix, SmtpSink
 from test_extensions import StdioServer
@@ -51,27 +52,34 @@ class Senders(Test):
                 sender(proxy.port, content)
                 self.one(server.spool, content + EXTRA.get(sender, b''), ENVELOPE)
 
+    @cells(TO_PROXY, 'swaks', 'plain')
     def test_proxy_swaks(self):
         """proxy: swaks to stdio-server, with and without pipelining"""
         self.through('swaks')
         self.through('swaks, pipelining')
 
+    @cells(TO_PROXY, 'curl', 'plain')
     def test_proxy_curl(self):
         """proxy: curl to stdio-server"""
         self.through('curl')
 
+    @cells(TO_PROXY, 'msmtp', 'plain')
     def test_proxy_msmtp(self):
         """proxy: msmtp to stdio-server"""
         self.through('msmtp')
 
+    @cells(TO_PROXY, 'smtplib', 'plain')
     def test_proxy_smtplib(self):
         """proxy: smtplib to stdio-server"""
         self.through('smtplib')
 
+    @cells(TO_PROXY, 'smtp-source', 'plain')
     def test_proxy_smtp_source(self):
         """proxy: smtp-source to stdio-server"""
         self.through('smtp-source')
 
+    @cells(TO_PROXY, 'Postfix', 'plain')
+    @cells(BEHIND_PROXY, 'Postfix', 'plain')
     def test_proxy_postfix(self):
         """proxy: from Postfix to Postfix, by a socket of either family"""
         with Postfix() as receiver:
@@ -645,6 +653,7 @@ class Tls(Test):
     def own(self):
         return '--tls-cert', test_tls.CERTIFICATE, '--tls-key', test_tls.KEY
 
+    @cells(TO_PROXY, 'smtplib', 'STARTTLS', 'TLS')
     def test_tls_proxy_front(self):
         """proxy: TLS in front, by STARTTLS and from the beginning, in clear behind"""
         for implicit in False, True:
@@ -658,6 +667,7 @@ class Tls(Test):
                             self.assertFalse(client.has_extn('starttls') or client.has_extn('auth'))
                         self.one(server.spool, CONTENTS[title], ENVELOPE)
 
+    @cells(TO_PROXY, 'smtplib', 'AUTH')
     def test_tls_proxy_both(self):
         """proxy: TLS on both sides, AUTH goes through it, right and wrong; it is not offered in clear"""
         for mode, how in ('starttls', 'require'), ('implicit', 'implicit'), ('starttls', 'try'):

@@ -16,6 +16,7 @@ import test_send_tls
 import test_tls
 from harness import PATIENCE
 from maild import wait_for
+from matrix import FROM_SEND, cells
 from receivers import Aiosmtpd
 from test_extensions import StdioServer
 from test_maild_senders import Exim, Postfix
@@ -145,6 +146,7 @@ class Auth(Test):
                     self.locked_out(self.send(server.port, *how, *login('wrong'), *words), 535, '')
                     self.assertEqual((server.last(), 'command: MAIL' in server.said()), (None, False))
 
+    @cells(FROM_SEND, 'Postfix', 'AUTH')
     def test_send_auth_postfix(self):
         """send, AUTH: Postfix with Cyrus SASL: five mechanisms, right and wrong; by itself it takes the strongest"""
         more = {'smtpd_tls_cert_file': test_tls.CERTIFICATE, 'smtpd_tls_key_file': test_tls.KEY,
@@ -176,6 +178,7 @@ class Auth(Test):
             wait_for(lambda: server.count() == 1, 30, relay.log)
             self.assertIn('A=cram:user', relay.log())
 
+    @cells(FROM_SEND, 'aiosmtpd', 'STARTTLS', 'AUTH')
     def test_send_auth_aiosmtpd(self):
         """send, AUTH: aiosmtpd: PLAIN and LOGIN under STARTTLS, right and wrong"""
         class WithLogin(Aiosmtpd):

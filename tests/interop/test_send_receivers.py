@@ -16,6 +16,7 @@ import unittest
 
 from harness import PATIENCE
 from maild import wait_for
+from matrix import FROM_SEND, SERVERS, cells
 from receivers import DOMAIN, Aiosmtpd, Exim, MaildReceiver, OpenSMTPD, Postfix, SmtpSink, StdioServer
 from test_senders import CONTENTS, HEADER, RECIPIENT, SENDER, compare, lines_of
 
@@ -321,6 +322,17 @@ PLACES = {'cell_ipv6': 'ipv6', 'cell_unix': 'unix', 'cell_lmtp': 'lmtp', 'cell_l
           'cell_unix_lmtp': 'unix lmtp'}
 
 
+SHOWS = {'cell_ordinary': 'plain', 'cell_dots': 'plain', 'cell_no_header': 'plain', 'cell_long_line': 'plain',
+         'cell_50_megabytes': 'plain', 'cell_8bit': '8BITMIME', 'cell_smtputf8': 'SMTPUTF8', 'cell_bdat': 'CHUNKING',
+         'cell_lmtp': 'LMTP', 'cell_unix_lmtp': 'LMTP', 'cell_lmtp_recipients': 'LMTP'}
+
+
+def shows(make, cell_name):
+    """Has the receiver what this shows? (Else that it is not used is what is shown.)"""
+    mode = SHOWS.get(cell_name)
+    return mode if getattr(getattr(make, 'func', make), mode or '', True) else None
+
+
 def add_tests(name, make, *places, without=()):
     """A class for the receiver that `make` makes, with all cells but those that need a place that it has not."""
     members = {'make': staticmethod(make)}
@@ -332,6 +344,9 @@ def add_tests(name, make, *places, without=()):
                 except BaseException:
                     self.receiver.discard()
                     raise
+            receiver = name.partition(',')[0]
+            if receiver in SERVERS and (mode := shows(make, cell_name)):
+                cells(FROM_SEND, receiver, mode)(test)
             test.__doc__ = f'send to {name}: {cell.__doc__}'
             members['test_send_' + re.sub(r'\W+', '_', f'{name} {cell_name[5:]}').lower()] = test
     globals()[f'To {name}'] = type(f'To {name}', (Cells,), members)
@@ -345,7 +360,7 @@ add_tests('maild', MaildReceiver, 'ipv4', 'ipv6', 'lmtp', 'unix lmtp')
 add_tests('stdio-server', StdioServer, 'ipv4')
 add_tests('stdio-server, LMTP', lambda: StdioServer('--lmtp'), 'lmtp')
 for place in 'ipv4', 'ipv6', 'unix', 'lmtp', 'unix lmtp':
-    add_tests(f'smtp-sink, {place}', lambda place=place: SmtpSink(at=place), place, without=('cell_nobody',))
+    add_tests(f'smtp-sink, {place}', functools.partial(SmtpSink, at=place), place, without=('cell_nobody',))
 
 
 # ---- what else OpenSMTPD and smtp-sink can do ----

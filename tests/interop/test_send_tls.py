@@ -15,6 +15,7 @@ import unittest
 import test_tls
 from harness import PATIENCE
 from maild import wait_for
+from matrix import FROM_SEND, cells
 from receivers import Aiosmtpd
 from test_extensions import StdioServer
 from test_maild_senders import Exim, Postfix
@@ -233,6 +234,7 @@ class Tls(Test):
             self.told(self.send(server.port, '--starttls', 'off'), 0, TAKEN)
             self.assertEqual(server.last()[1], 'ESMTP')
 
+    @cells(FROM_SEND, 'Postfix', 'STARTTLS', 'TLS')
     def test_send_tls_postfix(self):
         """send, TLS: Postfix: STARTTLS and from the beginning, with a CA and a certificate that it issued"""
         ca = certificate('ca', extensions=('keyUsage=critical,keyCertSign',))
