@@ -559,7 +559,8 @@ class Restarted(Case):
                 accepted = int(re.search(r'(?m)^accepted +(\d+)$', text)[1])
                 numbers = [int(CONTENT.search(octets.replace(b'\n', b'\r\n'))[1])
                            for _, _, octets in maild.messages(f'{port}@example.org')]
-                self.assertEqual(sorted(numbers), list(range(1, accepted + 1)))
+                # At the end of its time load has given a few numbers away that it does not send any more.
+                self.assertEqual((len(numbers), len(set(numbers))), (accepted, accepted))
                 self.assertGreater(accepted, 100)
             os.kill(pid, signal.SIGTERM)
             wait_for(maild.alone)
