@@ -1,7 +1,7 @@
 """test_busy.py: maild under load, and what is counted: 200 connections without pause, half of them under TLS.
 
-A short form; with BUSY_SECONDS in the environment (sh tests/run.sh --load) it lasts so long, and 10,000 idle connections
-are held all the while, and served in the end.
+A short form; with BUSY_SECONDS in the environment (sh tests/run.sh --load) it lasts so long, and 10,000 idle
+connections are held all the while, and served in the end.
 """
 
 import os
@@ -55,8 +55,9 @@ class Busy(unittest.TestCase):
         pem, key = certificate(self.directory, 'busy')
         mail = os.path.join(self.directory, 'mail')
         os.mkdir(mail)
-        with Maild('--tls-cert', pem, '--tls-key', key, '--max-per-address', '0', '--max-connections', '20000', '--quiet',
-                   maildir=mail, listen=('--listen', '127.0.0.1:0', '--smtps', '127.0.0.1:0')) as maild:
+        with Maild('--tls-cert', pem, '--tls-key', key, '--max-per-address', '0', '--max-connections', '20000',
+                   '--timeout', str(SECONDS + 300), '--quiet', maildir=mail,
+                   listen=('--listen', '127.0.0.1:0', '--smtps', '127.0.0.1:0')) as maild:
             peers = self.idle(maild.port)
             idle_memory = maild.memory()
             loads = {port: subprocess.Popen(command(maild.ports[port], '--connections', 100, '--duration', SECONDS,
@@ -83,7 +84,7 @@ class Busy(unittest.TestCase):
                 peer.sendall(b'NOOP\r\n')
             for peer in peers:
                 self.assertTrue(peer.recv(1000).startswith(b'250 '))
-            print(f'      {accepted} accepted in {SECONDS} s, {accepted} in the Maildirs; {IDLE} idle connections held, '
+            print(f'      {accepted} accepted in {SECONDS} s, all in the Maildirs; {IDLE} idle connections held; '
                   f'{idle_memory} octets of memory before, {maild.memory()} after', flush=True)
             if 'BUSY_SECONDS' in os.environ:
                 print(*told, sep='\n', flush=True)

@@ -1,5 +1,5 @@
-"""test_faults_tls.py: maild under TLS and with a next server, when peers and files are bad: garbage, broken certificates,
-peers that are slow or never read, clocks that jump, kill -9 and restarts."""
+"""test_faults_tls.py: maild under TLS and with a next server, when peers and files are bad: garbage, broken
+certificates, peers that are slow or never read, clocks that jump, kill -9 and restarts."""
 
 import contextlib
 import os
@@ -82,7 +82,8 @@ def garbage():
         'noughts': bytes(4096), 'ones': b'\xff' * 4096, 'random': chance.randbytes(4096),
         'an alert': b'\x15\x03\x03\0\2\2\x28', 'data before the handshake': b'\x17\x03\x03\0\5hello',
         'a record too long': b'\x16\x03\x01\xff\xff' + bytes(70000), 'an empty record': b'\x16\x03\x01\0\0' * 100,
-        'SSL 2': b'\x80\x2e\1\0\2\0\x15\0\0\0\x10' + bytes(37), 'SSL 3': b'\x16\3\0' + hello[3:9] + b'\3\0' + hello[11:],
+        'SSL 2': b'\x80\x2e\1\0\2\0\x15\0\0\0\x10' + bytes(37),
+        'SSL 3': b'\x16\3\0' + hello[3:9] + b'\3\0' + hello[11:],
         'a handshake of 16 MB': b'\x16\3\1\0\4\1\xff\xff\xff' + b'\x16\3\1\x40\0' + bytes(16384),
         'half a ClientHello': hello[:len(hello) // 2], 'a ClientHello, and garbage': hello + chance.randbytes(500),
     }
@@ -144,7 +145,8 @@ class Tls(Case):
         with self.maild() as maild, Secure(maild.ports['smtps']) as other:
             self.assertEqual(other.codes(*OPEN), [250] * 3)
             for lines in (), OPEN, (*OPEN, 'DATA'):
-                for octets in b'QUIT\r\n' * 10, bytes(100), b'\x17\x03\x03\0\x40' + b'x' * 64, b'\x15\x03\x03\0\2\2\x28':
+                for octets in (b'QUIT\r\n' * 10, bytes(100), b'\x17\x03\x03\0\x40' + b'x' * 64,
+                               b'\x15\x03\x03\0\2\2\x28'):
                     with Secure(maild.ports['smtps']) as bad:
                         bad.codes(*lines)
                         if lines[-1:] == ('DATA',):
@@ -196,9 +198,10 @@ class Tls(Case):
         pem, key = read(self.pem), read(self.key)
         other, other_key = certificate(self.fresh, 'other')
         locked, small, small_key = (os.path.join(self.fresh, name) for name in ('locked', 'small.pem', 'small.key'))
-        subprocess.run(['openssl', 'pkey', '-in', self.key, '-aes256', '-passout', 'pass:x', '-out', locked], check=True)
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:512', '-nodes', '-days', '2', '-subj', '/CN=x', '-out',
-                        small, '-keyout', small_key], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(['openssl', 'pkey', '-in', self.key, '-aes256', '-passout', 'pass:x', '-out', locked],
+                       check=True)
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:512', '-nodes', '-days', '2', '-subj', '/CN=x',
+                        '-out', small, '-keyout', small_key], check=True, stderr=subprocess.DEVNULL)
         damaged = pem.replace(b'\nMII', b'\nMXX')
         return [('no file', '/none/there', self.key, '/none/there: No such file or directory'),
                 ('no key', self.pem, '/none/key', '/none/key: No such file or directory'),
@@ -217,7 +220,7 @@ class Tls(Case):
                 ('too small a key', small, small_key, 'small.pem: ')]
 
     def test_maild_certificates_broken(self):
-        """maild, TLS: 15 kinds of broken certificates: at the start 66, at SIGHUP the old one stays; each is said why"""
+        """maild, TLS: 15 broken certificates: at the start 66, at SIGHUP the old one stays; it is said why"""
         pem, key = (os.path.join(self.fresh, name) for name in ('used.pem', 'used.key'))
 
         def use(certificates, private):
