@@ -124,7 +124,8 @@ static int read_file(void)
     fclose(file);
   free(line);
   if (wrong == NULL) {
-    qsort(list, count, sizeof *list, compare);
+    if (count > 1)
+      qsort(list, count, sizeof *list, compare);
     for (size_t i = 1; i < count && wrong == NULL; i++)
       wrong = compare(&list[i - 1], &list[i]) == 0 ? "a name stands there twice" : NULL;
   }

@@ -26,6 +26,7 @@ enum { RESTART = 500 /* milliseconds before one that died is started again */, M
 static pid_t workers[MOST];
 static unsigned count;
 static int ending;
+static int exit_status = EX_OK;
 static struct timer restart;
 static unsigned started; /* set in a worker: its number */
 
@@ -63,6 +64,13 @@ static void tell_all(int number)
   }
 }
 
+static void end_because(int status)
+{
+  ending = 1;
+  exit_status = status;
+  tell_all(SIGTERM);
+}
+
 static void bury(void)
 {
   int status;
@@ -73,6 +81,10 @@ static void bury(void)
       workers[i] = 0;
       if (ending)
         continue;
+      if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+        end_because(WEXITSTATUS(status)); /* it has said why: a file that is wrong stays so */
+        continue;
+      }
       fprintf(stderr, "%s: process %ld has ended; another one is started\n", program, (long)process);
       timer_set(&restart, loop_now() + RESTART);
     }
@@ -138,5 +150,5 @@ unsigned workers_start(unsigned number)
     return started;
   listeners_close(LISTENERS_END);
   fprintf(stderr, "%s: stopped\n", program);
-  exit(EX_OK);
+  exit(exit_status);
 }

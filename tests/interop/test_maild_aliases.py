@@ -101,10 +101,11 @@ class Aliases(unittest.TestCase):
                  'a: b\nb: c\nc: b\n': 1}
         for text, line in wrong.items():
             self.write(text)
-            done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *HOSTS, '--maildir', self.maildir, '--aliases',
+            more = ('--processes', '2') if line else ()
+            done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *more, *HOSTS, '--maildir', self.maildir, '--aliases',
                                    self.file], stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
             self.assertEqual(done.returncode, 78, (text, done.stderr))
-            self.assertRegex(done.stderr.decode(), f'^maild: --aliases, line {line or "[0-9]"}: ')
+            self.assertRegex(done.stderr.decode(), f'(?m)^maild: --aliases, line {line or "[0-9]"}: ')
         self.write(FILE)
         with self.maild() as maild, Peer(maild.port) as peer:
             self.write('dave: dave\n')

@@ -196,7 +196,8 @@ class Relay(Case):
                 self.assertEqual(peer.deliver(opening=LINES), 250)
             self.assertEqual([octets.endswith(b'.\r\n') for _, content in there.received[-2:] for octets in content],
                              [False, True])
-            self.assertNotIn('accepted', maild.log().replace('accepted id', '', 1))
+            maild.wait_log('maild: accepted id=')
+            self.assertEqual(maild.log().count('maild: accepted id='), 1)
 
     def test_maild_relay_slow(self):
         """maild, relay: a next server that takes nothing for a while: little is kept here, and others are served"""

@@ -2,6 +2,7 @@
 notices, another user, figures."""
 
 import contextlib
+import fcntl
 import os
 import pwd
 import re
@@ -56,7 +57,7 @@ class Service(Case):
     def by_systemd(self, names, sockets, *options, wait=True):
         """A process that has these sockets."""
         def place():
-            copies = [os.dup2(one.fileno(), 200 + at) for at, one in enumerate(sockets)]
+            copies = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 1000) for one in sockets]
             for at, copy in enumerate(copies):
                 os.dup2(copy, 3 + at)
         log = open(f'{self.directory}/log', 'wb')
@@ -146,10 +147,10 @@ class Service(Case):
                     thread.start()
                 with Peer(maild.port) as peer:
                     self.assertEqual(peer.codes(*OPEN), [250] * 3)
-                    pid, first = maild.pid, maild.process
+                    pids, first = [maild.pid], maild.process
                     for count in range(1, 4):
                         served = len(sent)
-                        os.kill(pid, signal.SIGUSR2)
+                        os.kill(pids[-1], signal.SIGUSR2)
                         wait_for(lambda: maild.log().count('maild: listening on') > count)
                         wait_for(lambda: maild.log().count('maild: taken over;') == count * kinds)
                         wait_for(lambda: len(sent) > served + 20)
@@ -159,30 +160,28 @@ class Service(Case):
                             self.assertEqual(peer.code('.'), 250)
                             self.assertEqual(peer.code('QUIT'), 221)
                             self.assertEqual(first.wait(PATIENCE), 0)
-                        pid = wait_for(lambda: self.successor(maild, pid))
+                        pids.append(wait_for(lambda: self.successor(maild, *pids)))
             finally:
                 over = True
                 for thread in threads:
                     thread.join()
             self.assertEqual(failures, [])
             self.assertEqual(self.subjects(maild), sorted(['a test', *sent]))
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pids[-1], signal.SIGTERM)
             wait_for(maild.alone)
 
-    def successor(self, maild, before):
-        """The process that listens now: the oldest of the group but that one, with the program's words."""
-        found = []
+    def successor(self, maild, *before):
+        """The process that took over; 0 if there is none yet. Its workers and helpers have its environment, too."""
         for name in os.listdir('/proc'):
             with contextlib.suppress(OSError, ValueError):
                 pid = int(name)
                 with open(f'/proc/{pid}/stat') as file:
-                    state, parent, group = file.read().rpartition(') ')[2].split()[:3]
+                    state, _, group = file.read().rpartition(') ')[2].split()[:3]
                 with open(f'/proc/{pid}/environ', 'rb') as file:
-                    taken = b'MAILD_TAKEOVER=' in file.read()
-                if int(group) == maild.process.pid and state != 'Z' and pid != before and taken:
-                    found.append(pid)
-        # Helpers and workers are children of it, and younger.
-        return min(found, default=0) if found and min(found) > 0 else 0
+                    itself = f'LISTEN_PID={pid}'.encode() in file.read().split(b'\0')
+                if int(group) == maild.process.pid and state != 'Z' and itself and pid not in before:
+                    return pid
+        return 0
 
     def test_maild_restart(self):
         """maild, SIGUSR2: four clients connect without pause through three restarts: none is refused, nothing is lost"""
@@ -236,7 +235,8 @@ class Service(Case):
             for pid in maild.pid, *maild.children():
                 with open(f'/proc/{pid}/status') as file:
                     status = file.read()
-                self.assertIn(f'Uid:\t' + '\t'.join([str(user.pw_uid)] * 4), status)
+                self.assertIn('Uid:\t' + '\t'.join([str(user.pw_uid)] * 4), status)
+                self.assertIn('Gid:\t' + '\t'.join([str(user.pw_gid)] * 4), status)
                 self.assertNotRegex(status, r'Groups:\t.*\b0\b')
             self.assertEqual(os.stat(maild.files()[0]).st_uid, user.pw_uid)
         done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', '--discard', '--user', 'no-such-user'],

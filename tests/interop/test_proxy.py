@@ -25,6 +25,7 @@ from test_tls import PASSWORD, USER, TlsServer
 
 setUpModule, tearDownModule = test_tls.setUpModule, test_tls.tearDownModule
 
+SLEEP = 1000000 + os.getpid()  # seconds: no other process sleeps as long
 MAIL, RCPT = 'MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>'
 
 
@@ -579,7 +580,7 @@ class Filter(Test):
 
     def test_proxy_filter_time(self):
         """proxy: --filter: one that takes too long is 451, and it and its children are killed"""
-        reply, contents = self.run_filter('sleep 987 & sleep 987', options=('--filter-timeout', '1'))
+        reply, contents = self.run_filter(f'sleep {SLEEP} & sleep {SLEEP}', options=('--filter-timeout', '1'))
         self.assertEqual((reply, contents), ([(451, '4.3.0 The message could not be looked at in time')], []))
         self.assertEqual(self.sleepers(), [])
 
@@ -588,13 +589,13 @@ class Filter(Test):
         found = []
         for name in glob.glob('/proc/[0-9]*/cmdline'):
             with contextlib.suppress(OSError), open(name, 'rb') as file:
-                if file.read() == b'sleep\x00987\x00':
+                if file.read() == b'sleep\x00%d\x00' % SLEEP:
                     found.append(name)
         return found
 
     def test_proxy_filter_client_leaves(self):
         """proxy: --filter: the client leaves while the program works: it is killed, and nothing goes on"""
-        with NextHop() as server, Proxy(server.port, '--filter', 'sleep 987') as proxy:
+        with NextHop() as server, Proxy(server.port, '--filter', f'sleep {SLEEP}') as proxy:
             peer = proxy.peer()
             self.assertEqual(peer.codes(*OPEN, 'DATA'), [250] * 3 + [354])
             peer.send(MESSAGE + b'.\r\n')
@@ -696,6 +697,15 @@ class Tls(Test):
                         self.assertEqual(peer.greeting[0][0], code)
                         if code == 220:
                             self.assertEqual(peer.deliver(), 250)
+
+    def test_tls_proxy_auth_in_clear(self):
+        """proxy: AUTH is not offered where what is behind is in clear, whatever is in front"""
+        with NextHop(offers='AUTH PLAIN LOGIN') as server, Proxy(server.port, *self.own(), '--next-tls', 'try') as proxy:
+            with self.client(proxy.port) as client:
+                client.ehlo()
+                self.assertFalse(client.has_extn('auth'))
+                self.assertGreaterEqual(client.docmd('AUTH PLAIN', 'AHVzZXIAcGFzcy13K3JkPSU=')[0], 500)
+            self.assertNotIn('AUTH', repr(server.said))
 
     def test_tls_proxy_handshake_fails(self):
         """proxy: a handshake that fails: with try the next hop is asked once more, in clear"""
