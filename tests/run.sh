@@ -28,6 +28,8 @@ sh tests/run.sh [OPTION]...
   --fuzz SECONDS   time for each fuzz target, and other inputs each time (the environment's FUZZ_SECONDS does the
                    same); else it is 30 s, of inputs that are the same each time as far as that can be had
   --bench          only: build and run the benchmark
+  --load [SECONDS] only: examples/maild with 200 busy and 10,000 idle connections for so long (60), all that it
+                   accepted counted in its Maildirs; these are on /dev/shm, as root
   --cross          only: the unit tests and transcripts on i386, under qemu-user on aarch64, armhf and
                    s390x, and with musl; their logs against this machine's; the library for Windows
   --mutate [ARG]   only: change lib/ line by line and list the changes that no test noticed; all that
@@ -51,6 +53,15 @@ while [ $# -gt 0 ]; do
     fuzz_seconds=$2 fuzz_seed=0
     shift ;;
   --bench) mode=bench ;;
+  --load)
+    mode=load load_seconds=60
+    case ${2:-} in
+    '' | -*) ;;
+    *[!0-9]* | 0*) echo "--load wants a number of seconds" >&2; exit 64 ;;
+    *)
+      load_seconds=$2
+      shift ;;
+    esac ;;
   --cross) mode=cross packages=$cross_packages ;;
   --mutate)
     mode=mutate
@@ -172,6 +183,11 @@ aside_end() { # aside_end NAME: how it went
 case $mode in
 bench)
   exec sh tests/bench/run.sh "$build/bench" ;;
+load)
+  step 'build, optimised' configure release gcc --buildtype=release || exit 1
+  BUSY_SECONDS=$load_seconds
+  export BUSY_SECONDS
+  exec sh tests/interop/run.sh "$build/release" test_maild_busy ;;
 cross)
   exec sh tests/cross/run.sh "$build/cross" ;;
 mutate)

@@ -29,7 +29,7 @@ static int is_plain(const ehlo_parameter *parameter)
 
 static int write_span(FILE *file, ehlo_span span)
 {
-  return fwrite(span.ptr, 1, span.len, file) == span.len;
+  return span.len == 0 || fwrite(span.ptr, 1, span.len, file) == span.len; /* no octets: perhaps no pointer either */
 }
 
 /* The mailbox is the path without brackets and source route; that of <> is empty. */

@@ -11,8 +11,10 @@ messages:    smtp-source sends each server the same, one server after the other,
              they mostly tell how fast that is.
 sending:     examples/send and smtp-source send the same smtp-sink the same; the sender's own CPU seconds are counted.
 loading:     the same for examples/load, over 1, 10 and 100 connections.
+tls:         examples/load sends examples/maild the same in clear and under TLS; the CPU seconds of both are counted.
+             smtp-source and smtp-sink have no TLS.
 recipients:  how long a batch of a hundred takes whose every recipient takes 20 ms to check.
-idle:        what a connection that waits costs in memory.
+idle:        what a connection that waits costs in memory, in clear and under TLS; beside smtp-sink and aiosmtpd.
 
 Everything is on the loopback interface. Nothing here is asserted.
 """
@@ -24,6 +26,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -34,6 +37,7 @@ GOAL = 1.15
 COUNT = 10000  # messages that a number is for
 DOMAIN = 'example.com'
 RECIPIENTS, CHECK_MS = 100, 20
+PYTHON = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.executable  # sees what Debian packages
 PATH = os.environ.get('PATH', '') + ':/usr/sbin:/usr/local/sbin'
 
 # What is sent: label, octets, connections, whether each carries one message only, messages to maild and the floor,
@@ -72,13 +76,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def secured(connection, tls):
+    """Under TLS, with whomever, if it is to be."""
+    return ssl._create_unverified_context().wrap_socket(connection) if tls else connection
+
+
 # ---- servers ----
 
 class Server:
     """A running server. What it says on standard error goes to a file."""
 
-    def __init__(self, name, command, processor=None, port=None):
+    def __init__(self, name, command, processor=None, port=None, tls=False):
         self.name = name
+        self.tls = tls
         self.log = tempfile.NamedTemporaryFile(prefix='end-to-end-', suffix='.log')
         self.process = subprocess.Popen(pinned(command, processor), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=self.log)
@@ -102,7 +112,7 @@ class Server:
     def wait_for_port(self):
         for _ in range(200):
             try:
-                with socket.create_connection(('127.0.0.1', self.port), 5) as probe:
+                with secured(socket.create_connection(('127.0.0.1', self.port), 5), self.tls) as probe:
                     probe.recv(512)
                     probe.sendall(b'QUIT\r\n')
                     while probe.recv(512):
@@ -160,10 +170,28 @@ class Servers:
         self.arguments = arguments
         self.sink_program = shutil.which('smtp-sink', path=PATH)
 
-    def maild(self, name, *more, processor=None):
-        return Server(name, [self.arguments.maild, '--listen', '127.0.0.1:0', '--hostname', 'mx.example.com',
-                             '--domain', DOMAIN, '--discard', '--max-connections', '15000', '--max-per-address', '0',
-                             *more], processor)
+    def certificate(self):
+        """Files with a certificate and its key, made when they are first asked for."""
+        if not hasattr(self, 'directory'):
+            self.directory = tempfile.TemporaryDirectory(prefix='end-to-end-')
+            self.files = [f'{self.directory.name}/{name}' for name in ('certificate', 'key')]
+            subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+                            '-days', '2', '-subj', '/CN=localhost', '-out', self.files[0], '-keyout', self.files[1]],
+                           check=True, stderr=subprocess.DEVNULL)
+        return self.files
+
+    def maild(self, name, *more, processor=None, tls=False):
+        place = ['--smtps', '127.0.0.1:0'] if tls else ['--listen', '127.0.0.1:0']
+        if tls:
+            certificate, key = self.certificate()
+            place += ['--tls-cert', certificate, '--tls-key', key]
+        return Server(name, [self.arguments.maild, *place, '--hostname', 'mx.example.com', '--domain', DOMAIN,
+                             '--discard', '--max-connections', '15000', '--max-per-address', '0', *more], processor,
+                      tls=tls)
+
+    def aiosmtpd(self, tls):
+        program = pathlib.Path(__file__).with_name('aiosmtpd_server.py').resolve()
+        return Server('aiosmtpd', [PYTHON, str(program), *(self.certificate() if tls else [])], tls=tls)
 
     def floor(self, processor=None):
         return Server('floor', [self.arguments.floor], processor)
@@ -318,6 +346,35 @@ def loading(servers, arguments):
                 print(f'  {label if name == "smtp-source" else "":38}{name:22}{statistics.median(runs):9.2f}{ratio:9.2f}')
 
 
+def under_tls(servers, arguments):
+    """What TLS costs: examples/load to examples/maild, in clear and under TLS."""
+    server_processor, processor = processors(arguments.pin)
+    print(f'\ntls: CPU seconds, user and system, for {COUNT:,} messages from load to maild --quiet'
+          f'\n  medians of {arguments.rounds} interleaved rounds; x clear: of the ratios within a round')
+    print(f'{"":50}{"maild":>9}{"x clear":>9}{"load":>9}{"x clear":>9}')
+    with servers.maild('maild', '--quiet', processor=server_processor) as clear, \
+            servers.maild('maild, TLS', '--quiet', processor=server_processor, tls=True) as secure:
+        for label, size, connections, one_each, count, _ in CELLS:
+            seen = {}
+            for _ in range(arguments.rounds):
+                for server in clear, secure:
+                    each = ['--messages-per-connection', '1'] if one_each else []
+                    more = ['--tls', '--insecure'] if server.tls else []
+                    cpu = server.cpu()
+                    own = sender_cpu([arguments.load, '--server', f'127.0.0.1:{server.port}', '--from',
+                                      'sender@example.org', '--to', f'recipient@{DOMAIN}', '--hello',
+                                      'client.example.org', '--size', str(size), '--messages', str(count),
+                                      '--connections', str(connections), '--quiet', *each, *more], processor)
+                    time.sleep(0.05)  # the last connections are closed
+                    seen.setdefault(server, []).append([value * COUNT / count for value in (server.cpu() - cpu, own)])
+            for server, runs in seen.items():
+                line = f'  {label if server is clear else "":38}{"clear" if server is clear else "TLS":10}'
+                for at in 0, 1:
+                    ratio = statistics.median(run[at] / base[at] for run, base in zip(runs, seen[clear]))
+                    line += f'{statistics.median(run[at] for run in runs):9.2f}{ratio:9.2f}'
+                print(line)
+
+
 # ---- recipients ----
 
 def read_replies(connection, count):
@@ -332,8 +389,8 @@ def read_replies(connection, count):
     return codes
 
 
-def connect(port, source='127.0.0.1', hello=True):
-    connection = socket.create_connection(('127.0.0.1', port), 30, (source, 0))
+def connect(port, source='127.0.0.1', hello=True, tls=False):
+    connection = secured(socket.create_connection(('127.0.0.1', port), 30, (source, 0)), tls)
     read_replies(connection, 1)
     if hello:
         connection.sendall(b'EHLO client.example.org\r\n')
@@ -374,9 +431,9 @@ def recipients(servers, _):
 
 # ---- idle connections ----
 
-def open_idle(port, count, hello):
+def open_idle(server, count, hello):
     """Many connections; from several addresses, so that ports do not run short."""
-    return [connect(port, f'127.0.0.{1 + i // 4000}', hello) for i in range(count)]
+    return [connect(server.port, f'127.0.0.{1 + i // 4000}', hello, server.tls) for i in range(count)]
 
 
 def settled(read):
@@ -393,11 +450,11 @@ def settled(read):
 
 def idle_row(name, start, count, hello):
     with start() as server:
-        is_maild = name == 'maild'
+        is_maild = name.startswith('maild')
         none = settled(server.memory)
         connections = []
         try:
-            connections = open_idle(server.port, count, hello)
+            connections = open_idle(server, count, hello)
             full = settled(server.memory)
             engine = server.engine() / count if is_maild else None
         finally:
@@ -420,6 +477,12 @@ def idle(servers, arguments):
     if arguments.maild:
         rows += [('maild', lambda: servers.maild('maild', '--quiet'), count, hello)
                  for hello in (True, False) for count in (1000, 10000)]
+        rows += [('maild, TLS', lambda: servers.maild('maild', '--quiet', tls=True), 1000, True)]
+    if subprocess.run([PYTHON, '-c', 'import aiosmtpd'], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        rows += [('aiosmtpd', lambda: servers.aiosmtpd(False), 1000, True),
+                 ('aiosmtpd, TLS', lambda: servers.aiosmtpd(True), 1000, True)]
+    else:
+        print('  aiosmtpd: skipped, it is not there')
     for name, start, count, hello in rows:
         if count > room:
             print(f'  {name}: skipped, {count:,} connections: this machine allows {hard:,} open files')
@@ -430,7 +493,8 @@ def idle(servers, arguments):
 
 # ---- all ----
 
-PARTS = {'messages': messages, 'sending': sending, 'loading': loading, 'recipients': recipients, 'idle': idle}
+PARTS = {'messages': messages, 'sending': sending, 'loading': loading, 'tls': under_tls, 'recipients': recipients,
+         'idle': idle}
 
 
 def main():
@@ -453,6 +517,8 @@ def main():
             print('\nend to end: sending: skipped, there is no send or no smtp-source')
         elif name == 'loading' and not (arguments.load and shutil.which('smtp-source', path=PATH)):
             print('\nend to end: loading: skipped, there is no load or no smtp-source')
+        elif name == 'tls' and not (arguments.load and arguments.maild):
+            print('\nend to end: tls: skipped, there is no load or no maild')
         elif name == 'recipients' and not arguments.maild:
             print('\nend to end: recipients: skipped, there is no maild')
         else:
