@@ -64,7 +64,11 @@ class Tap:
     """A port that leads to another. `heard`: what clients have said."""
 
     def __init__(self, port):
-        self.to, self.heard, self.threads = port, b'', []
+        self.to, self.connections = port, []
+
+    @property
+    def heard(self):
+        return b''.join(bytes(octets) for octets in self.connections)
 
     def __enter__(self):
         self.socket = socket.create_server(('127.0.0.1', 0), backlog=20)
@@ -81,14 +85,14 @@ class Tap:
             while True:
                 near, _ = self.socket.accept()
                 far = socket.create_connection(('127.0.0.1', self.to))
-                for pair in (near, far, True), (far, near, False):
+                self.connections.append(bytearray())  # of its own for each: they come at the same time
+                for pair in (near, far, self.connections[-1]), (far, near, bytearray()):
                     threading.Thread(target=self.pass_on, args=pair, daemon=True).start()
 
     def pass_on(self, source, drain, heard):
         with contextlib.suppress(OSError):
             while octets := source.recv(65536):
-                if heard:
-                    self.heard += octets
+                heard += octets
                 drain.sendall(octets)
         with contextlib.suppress(OSError):
             drain.shutdown(socket.SHUT_WR)
