@@ -26,7 +26,7 @@ sh tests/run.sh [OPTION]...
 
   --quick          no fuzzing, no interop: for while you work
   --fuzz SECONDS   time for each fuzz target, and other inputs each time (the environment's FUZZ_SECONDS does the
-                   same); else it is 30 s, of inputs that are the same each time as far as that can be had
+                   same); else it is 20 s, of inputs that are the same each time as far as that can be had
   --bench          only: build and run the benchmark
   --load [SECONDS] only: examples/maild with 200 busy and 10,000 idle connections for so long (60), all that it
                    accepted counted in its Maildirs; these are on /dev/shm, as root
@@ -42,7 +42,7 @@ USAGE
 }
 
 mode=all quick=no install=yes
-fuzz_seconds=${FUZZ_SECONDS:-30}
+fuzz_seconds=${FUZZ_SECONDS:-20}
 fuzz_seed=${FUZZ_SECONDS:+0} # libFuzzer takes another one each time for 0
 fuzz_seed=${fuzz_seed:-1}
 while [ $# -gt 0 ]; do
@@ -227,19 +227,19 @@ step 'freestanding: Cortex-M0 and M4, no C library' sh tests/freestanding/run.sh
 
 step 'bench: instructions and sizes' sh tests/bench/gate.sh "$build/bench"
 
+if [ $quick = no ]; then
+  if step 'fuzz: build' configure fuzz clang --buildtype=debugoptimized -Dfuzz=true -Dtests=false -Dexamples=false \
+    -Ddefault_library=static -Db_sanitize=$sanitizers -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link; then
+    step "fuzz: $fuzz_seconds s a target" fuzz
+  fi
+fi
+
 if [ -n "$beside" ]; then
   wait "$beside"
   step 'python: the package, installed in three ways' aside_end python
   if [ $quick = no ]; then
     step 'interop: real senders and receivers' aside_end interop
     sed -n 's/^|/      |/p' "$build/interop.out"
-  fi
-fi
-
-if [ $quick = no ]; then
-  if step 'fuzz: build' configure fuzz clang --buildtype=debugoptimized -Dfuzz=true -Dtests=false -Dexamples=false \
-    -Ddefault_library=static -Db_sanitize=$sanitizers -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link; then
-    step "fuzz: $fuzz_seconds s a target" fuzz
   fi
 fi
 
