@@ -2,7 +2,6 @@
 notices, another user, figures."""
 
 import contextlib
-import fcntl
 import os
 import pwd
 import re
@@ -21,9 +20,15 @@ from maild import HOSTS, MAILD, MESSAGE, OPEN, Maild, Peer, many_descriptors, wa
 from test_maild_login import Case, Secure, b64
 
 # Starts maild as systemd would: the sockets at descriptors 3 and up, LISTEN_PID its own.
-STARTER = '''import os, sys
-names, count, *words = sys.argv[1:]
-os.environ.update(LISTEN_FDS=count, LISTEN_FDNAMES=names, LISTEN_PID=str(os.getpid()))
+STARTER = '''import fcntl, os, sys
+names, sockets, *words = sys.argv[1:]
+sockets = [int(number) for number in sockets.split(",")]
+copies = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 1000) for number in sockets]
+for number in sockets:
+    os.close(number)
+for at, copy in enumerate(copies):
+    os.dup2(copy, 3 + at)
+os.environ.update(LISTEN_FDS=str(len(sockets)), LISTEN_FDNAMES=names, LISTEN_PID=str(os.getpid()))
 os.execv(words[0], words)'''
 
 
@@ -56,15 +61,11 @@ class Service(Case):
 
     def by_systemd(self, names, sockets, *options, wait=True):
         """A process that has these sockets."""
-        def place():
-            copies = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 1000) for one in sockets]
-            for at, copy in enumerate(copies):
-                os.dup2(copy, 3 + at)
+        numbers = [one.fileno() for one in sockets]
         log = open(f'{self.directory}/log', 'wb')
         self.addCleanup(log.close)
-        process = subprocess.Popen([sys.executable, '-c', STARTER, names, str(len(sockets)), MAILD, *options],
-                                   stderr=log, preexec_fn=place, pass_fds=range(3, 3 + len(sockets)),
-                                   start_new_session=True)
+        process = subprocess.Popen([sys.executable, '-c', STARTER, names, ','.join(map(str, numbers)), MAILD, *options],
+                                   stderr=log, pass_fds=numbers, start_new_session=True)
         def end():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
