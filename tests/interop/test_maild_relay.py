@@ -8,6 +8,7 @@ import threading
 import time
 import unittest
 
+from harness import PATIENCE
 from maild import MESSAGE, STORED, Maild, Peer, wait_for
 from test_maild_login import Case, Secure, b64
 
@@ -26,10 +27,14 @@ class NextServer:
     def __enter__(self):
         self.socket = socket.create_server(('127.0.0.1', 0))
         self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
         return self
 
     def __exit__(self, *_):
+        with contextlib.suppress(OSError):  # a test has closed it
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(PATIENCE)  # or it takes what comes to whoever has this descriptor next
         self.socket.close()
 
     def accept(self):

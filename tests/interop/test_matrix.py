@@ -73,11 +73,13 @@ class Tap:
     def __enter__(self):
         self.socket = socket.create_server(('127.0.0.1', 0), backlog=20)
         self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
         return self
 
     def __exit__(self, *_):
         self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(PATIENCE)
         self.socket.close()
 
     def accept(self):
