@@ -832,7 +832,8 @@ static void on_reply(struct play *play, const ehlo_client_event *event)
   case EHLO_VERB_MESSAGE:
   case EHLO_VERB_RESULT:
     transaction->results++;
-    transaction->good_results += good && transaction->whole;
+    transaction->good_results +=
+        good && transaction->whole && transaction->good_rcpts > 0; /* a yes for nobody is none */
     break;
   case EHLO_VERB_RSET:
   case EHLO_VERB_QUIT:
