@@ -54,11 +54,6 @@ class Matrix:
     def __init__(self):
         self.ran = {}
 
-    def forget(self, test):
-        """It will run once more."""
-        for cell in getattr(getattr(test, test._testMethodName), 'cells', ()):
-            self.ran.pop(cell, None)
-
     def note(self, test, good):
         """All tests of a cell have to be good."""
         method = getattr(test, getattr(test, '_testMethodName', ''), None)
