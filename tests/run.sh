@@ -25,8 +25,7 @@ usage() {
 sh tests/run.sh [OPTION]...
 
   --quick          no fuzzing, no interop: for while you work
-  --fuzz SECONDS   time for each fuzz target, and other inputs each time (the environment's FUZZ_SECONDS does the
-                   same); else it is 20 s, of inputs that are the same each time as far as that can be had
+  --fuzz SECONDS   time for each fuzz target (30; the environment's FUZZ_SECONDS does the same)
   --bench          only: build and run the benchmark
   --load [SECONDS] only: examples/maild with 200 busy and 10,000 idle connections for so long (60), all that it
                    accepted counted in its Maildirs; these are on /dev/shm, as root
@@ -42,15 +41,13 @@ USAGE
 }
 
 mode=all quick=no install=yes
-fuzz_seconds=${FUZZ_SECONDS:-20}
-fuzz_seed=${FUZZ_SECONDS:+0} # libFuzzer takes another one each time for 0
-fuzz_seed=${fuzz_seed:-1}
+fuzz_seconds=${FUZZ_SECONDS:-30}
 while [ $# -gt 0 ]; do
   case $1 in
   --quick) quick=yes ;;
   --fuzz)
     [ $# -ge 2 ] || { usage >&2; exit 64; }
-    fuzz_seconds=$2 fuzz_seed=0
+    fuzz_seconds=$2
     shift ;;
   --bench) mode=bench ;;
   --load)
@@ -117,7 +114,7 @@ fuzz_one() {
   corpus=$build/corpus/$target
   rm -rf "$corpus"
   mkdir -p "$corpus"
-  "$build/fuzz/fuzz/$target" -seed="$fuzz_seed" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+  "$build/fuzz/fuzz/$target" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
     -artifact_prefix="$build/$target-" "$corpus" "fuzz/seeds/${target#fuzz_}"
 }
 
