@@ -428,8 +428,7 @@ EHLO_API int ehlo_client_starttls(ehlo_client *client, uint64_t tag);
 /* TLS is there: everything that the server said before is forgotten, what it offers too; ehlo_client_hello is next (RFC
  * 3207 4.2). If the handshake fails the host closes and calls ehlo_client_eof. Before the greeting, of which no octet
  * has come then, it says that TLS was there first (RFC 8314 3.3). No event fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT,
- * EHLO_ERR_STATE, EHLO_ERR_REENTRANT.
- */
+ * EHLO_ERR_STATE, EHLO_ERR_REENTRANT. */
 EHLO_API int ehlo_client_tls_done(ehlo_client *client);
 
 /* AUTH (RFC 4954): who is there, by PLAIN, LOGIN, EXTERNAL, XOAUTH2 or OAUTHBEARER. The library leads the exchange;
@@ -466,8 +465,7 @@ EHLO_API int ehlo_client_auth_begin(ehlo_client *client, ehlo_span mechanism, co
 EHLO_API int ehlo_client_auth_respond(ehlo_client *client, ehlo_span octets);
 
 /* Answers it with "*": the exchange is given up, and the server says 501 (RFC 4954 4); a 2yz is a VIOLATION. No event
- * fires. Returns EHLO_OK,
- * EHLO_ERR_ARGUMENT, EHLO_ERR_STATE. */
+ * fires. Returns EHLO_OK, EHLO_ERR_ARGUMENT, EHLO_ERR_STATE. */
 EHLO_API int ehlo_client_auth_cancel(ehlo_client *client);
 
 /* ETRN (RFC 1985): the server is asked to begin to send what it has for a host, over a connection of its own. `node` is

@@ -361,8 +361,7 @@ typedef struct ehlo_event_burl {
  * 4yz, 5yz. Behind 220 the session is as behind the greeting, which the 220 is: everything that was said before is
  * forgotten, a login too (for the attribute LOGIN call ehlo_server_authorize in the next HELLO; with require_auth also
  * in CONNECT, for peers that may say XCLIENT). TLS stays, but its certificate was the peer's: EXTERNAL is not on offer
- * any more. XFORWARD asks whether to note what it says, for logs; silence is 550.
- * Answers: 250, 4yz, 5yz. */
+ * any more. XFORWARD asks whether to note what it says, for logs; silence is 550. Answers: 250, 4yz, 5yz. */
 typedef struct ehlo_event_peer {
   ehlo_span attributes; /* for ehlo_attribute_next; all of them are on offer and well-formed */
 } ehlo_event_peer;

@@ -600,7 +600,7 @@ uint32_t ehlo_client_timeout(const ehlo_client *client, uint64_t *epoch)
     return 0;
   }
   if (ehlo_client_chunks_due(client)) {
-    return 0;
+    return 0; /* the host is to call feed */
   }
   if (client->call == CALL_CONTENT && client->chunks == 0) {
     return client->gathered || client->released_to != client->sent ? client->content_timeout : 0;
