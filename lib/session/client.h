@@ -200,7 +200,7 @@ struct ehlo_client {
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 4 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
+#define CLIENT_VERSION ((uint64_t)0x65686C6F80000000U + 5 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_client))
 
 /* ---- the parts of the block ---- */
 

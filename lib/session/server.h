@@ -220,7 +220,7 @@ struct ehlo_server {
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 3 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
+#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 4 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
 
 /* ---- the parts of the block ---- */
 
