@@ -99,8 +99,35 @@ class Session:
         return rest, errors, status
 
 
-class Listener:
-    """A port of the loopback interface. One stdio-server for each connection, all at the same time."""
+class Port:
+    """A port of the loopback interface. Each connection is given to `talk`, in a thread of its own."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(('127.0.0.1', 0), backlog=100)
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(PATIENCE)  # else it takes what comes to whoever has this descriptor next
+        self.socket.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connected(connection)
+
+    def connected(self, connection):
+        threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+
+
+class Listener(Port):
+    """One stdio-server for each connection, all at the same time."""
     PROGRAM = PROGRAM
     TALKS = False  # on standard error, without --trace too
 
@@ -109,27 +136,13 @@ class Listener:
         self.processes = []
         self.errors = tempfile.TemporaryFile()
 
-    def __enter__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0), backlog=100)
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.accept)
-        self.thread.start()
-        return self
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            with connection:
-                self.processes.append(subprocess.Popen([self.PROGRAM, *self.options], stdin=connection,
-                                                       stdout=connection, stderr=self.errors))
+    def connected(self, connection):
+        with connection:
+            self.processes.append(subprocess.Popen([self.PROGRAM, *self.options], stdin=connection, stdout=connection,
+                                                   stderr=self.errors))
 
     def __exit__(self, kind, *_):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-        self.thread.join()
+        super().__exit__()
         statuses = [process.wait(PATIENCE) for process in self.processes]
         self.errors.seek(0)
         errors = self.errors.read().decode()

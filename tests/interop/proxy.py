@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 
-from harness import PATIENCE
+from harness import PATIENCE, Port
 from maild import Peer, wait_for
 
 PROXY = os.environ['PROXY']
@@ -72,7 +72,7 @@ class Proxy:
             self.file.close()
 
 
-class NextHop:
+class NextHop(Port):
     """Answers commands by these, the longest prefix first; a message by `end`. None: it closes the connection; HOLD: it
     says nothing more. `said` has the lines of all connections, a list for each; `contents` the messages that were
     ended; `ends` how connections ended: 'quit', 'closed' (by the proxy), 'cut' (within content), 'dropped'."""
@@ -90,35 +90,18 @@ class NextHop:
         self.said, self.contents, self.ends = [], [], []
         self.over = threading.Event()
 
-    def __enter__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0), backlog=100)
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.accept, daemon=True)
-        self.thread.start()
-        return self
-
     def __exit__(self, *_):
         self.over.set()
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join(PATIENCE)
-        self.socket.close()
+        super().__exit__()
 
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
+    def talk(self, connection):
         connection.settimeout(PATIENCE)
         said = []
         self.said.append(said)
         end = 'dropped'
         with contextlib.suppress(OSError), connection, connection.makefile('rb') as lines:
             if self.reply(connection, self.greeting):
-                end = self.talk(connection, lines, said)
+                end = self.serve(connection, lines, said)
         self.ends.append(end)
 
     def reply(self, connection, answer):
@@ -130,7 +113,7 @@ class NextHop:
         connection.sendall(answer.encode() + b'\r\n')
         return True
 
-    def talk(self, connection, lines, said):
+    def serve(self, connection, lines, said):
         while line := lines.readline():
             line = line.decode().rstrip('\r\n')
             said.append(line)

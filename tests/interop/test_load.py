@@ -15,7 +15,7 @@ import time
 import unittest
 
 import test_tls
-from harness import PATIENCE, Listener, Spool
+from harness import PATIENCE, Listener, Port, Spool
 from maild import HOSTS, Maild
 from receivers import Aiosmtpd, SmtpSink
 from test_tls import TlsServer
@@ -52,28 +52,17 @@ def load(where, *options):
                                   encoding='utf-8', timeout=PATIENCE, check=False))
 
 
-class Scripted:
+class Scripted(Port):
     """A server whose every connection is served by `serve(connection, lines)`, in a thread of its own."""
 
     def __init__(self, serve):
         self.serve = serve
         self.count = 0
-
-    def __enter__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0), backlog=100)
-        self.port = self.socket.getsockname()[1]
         self.over = threading.Event()
-        threading.Thread(target=self.accept, daemon=True).start()
-        return self
 
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            self.count += 1
-            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+    def connected(self, connection):
+        self.count += 1
+        super().connected(connection)
 
     def talk(self, connection):
         connection.settimeout(PATIENCE)
@@ -85,8 +74,7 @@ class Scripted:
 
     def __exit__(self, *_):
         self.over.set()
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
+        super().__exit__()
 
 
 def until(answers, greeting=b'220 server.example\r\n', then=None):

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import PATIENCE
+from harness import Port
 from maild import MESSAGE, STORED, Maild, Peer, wait_for
 from test_maild_login import Case, Secure, b64
 
@@ -17,35 +17,14 @@ THERE = ('--hostname', 'next.example', '--domain', 'elsewhere.example')
 LINES = ('MAIL FROM:<alice@example.org>', 'RCPT TO:<you@elsewhere.example>')
 
 
-class NextServer:
+class NextServer(Port):
     """Answers each command with what `said` has for the beginning of its line, else 250; None closes. A connection for
     each entry of `received`: (commands, content)."""
 
     def __init__(self, said=None, keywords=('PIPELINING', 'SIZE', '8BITMIME', 'ENHANCEDSTATUSCODES'), slow=0):
         self.said, self.keywords, self.slow, self.received = said or {}, keywords, slow, []
 
-    def __enter__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0))
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.accept, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):  # a test has closed it
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join(PATIENCE)  # or it takes what comes to whoever has this descriptor next
-        self.socket.close()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.survive, args=(connection,), daemon=True).start()
-
-    def survive(self, connection):
+    def talk(self, connection):
         with contextlib.suppress(OSError):
             self.serve(connection)
 

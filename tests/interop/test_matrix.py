@@ -16,7 +16,7 @@ import unittest
 
 import test_send_tls
 import test_tls
-from harness import PATIENCE
+from harness import PATIENCE, Port
 from maild import Maild, wait_for
 from matrix import BEHIND_PROXY, FROM_SEND, TO_MAILD, TO_PROXY, cells, impossible
 from proxy import Proxy
@@ -60,7 +60,7 @@ def order(message):
     return message[-1][message[-1].index(b'Message-ID:'):][:40]
 
 
-class Tap:
+class Tap(Port):
     """A port that leads to another. `heard`: what clients have said."""
 
     def __init__(self, port):
@@ -70,26 +70,11 @@ class Tap:
     def heard(self):
         return b''.join(bytes(octets) for octets in self.connections)
 
-    def __enter__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0), backlog=20)
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.accept, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join(PATIENCE)
-        self.socket.close()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self.socket.accept()
-                far = socket.create_connection(('127.0.0.1', self.to))
-                self.connections.append(bytearray())  # of its own for each: they come at the same time
-                for pair in (near, far, self.connections[-1]), (far, near, bytearray()):
-                    threading.Thread(target=self.pass_on, args=pair, daemon=True).start()
+    def connected(self, near):
+        far = socket.create_connection(('127.0.0.1', self.to))
+        self.connections.append(bytearray())  # of its own for each: they come at the same time
+        for pair in (near, far, self.connections[-1]), (far, near, bytearray()):
+            threading.Thread(target=self.pass_on, args=pair, daemon=True).start()
 
     def pass_on(self, source, drain, heard):
         with contextlib.suppress(OSError):

@@ -173,7 +173,7 @@ class Dialogue(Test):
             if 'r9@' in line:
                 arrived.set()
         class Slow(NextHop):
-            def talk(self, connection, lines, said):
+            def serve(self, connection, lines, said):
                 # It answers the first recipient when the last has come.
                 for line in lines:
                     wait_for_all(line.decode())
@@ -415,7 +415,7 @@ class Lost(Test):
                 self.assertEqual(peer.command(RCPT), [(421, '4.7.0 proxy.example Enough')])
                 self.assertTrue(peer.gone())
         class Leaving(NextHop):
-            def talk(self, connection, lines, said):
+            def serve(self, connection, lines, said):
                 lines.readline()
                 connection.sendall(b'250-x\r\n250 ENHANCEDSTATUSCODES\r\n')
                 time.sleep(0.3)
