@@ -294,6 +294,19 @@ def sender_cpu(command, processor):
     return usage.ru_utime + usage.ru_stime
 
 
+
+def compare_senders(commands, rounds, processor, count, label, width):
+    """Each of them `rounds` times, in turn; `label` stands before the first, which is smtp-source."""
+    seen = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            seen[name].append(sender_cpu(command, processor) * COUNT / count)
+    for name, runs in seen.items():
+        ratio = statistics.median(run / base for run, base in zip(runs, seen['smtp-source']))
+        print(f'{label}{name:{width}}{statistics.median(runs):9.2f}{ratio:9.2f}')
+        label = ' ' * len(label)
+
+
 def sending(servers, arguments):
     """What a sender costs: examples/send beside smtp-source, one connection, to the same smtp-sink."""
     sink_processor, processor = processors(arguments.pin)
@@ -310,13 +323,7 @@ def sending(servers, arguments):
                 commands[f'send, file with {name}'] = [
                     arguments.send, '--server', f'127.0.0.1:{sink.port}', '--hello', 'client.example.org',
                     '--from', 'sender@example.org', '--to', f'recipient@{DOMAIN}', *[str(file)] * count]
-            seen = {name: [] for name in commands}
-            for _ in range(arguments.rounds):
-                for name, command in commands.items():
-                    seen[name].append(sender_cpu(command, processor) * COUNT / count)
-            for name, runs in seen.items():
-                ratio = statistics.median(run / base for run, base in zip(runs, seen['smtp-source']))
-                print(f'  {label if name == "smtp-source" else "":8}{name:24}{statistics.median(runs):9.2f}{ratio:9.2f}')
+            compare_senders(commands, arguments.rounds, processor, count, f'  {label:8}', 24)
 
 
 def loading(servers, arguments):
@@ -337,13 +344,7 @@ def loading(servers, arguments):
                                         '-t', f'recipient@{DOMAIN}', '-l', str(size), '-m', str(count), '-s',
                                         str(connections), where],
                         'load': load, 'load --no-pipelining': [*load, '--no-pipelining']}
-            seen = {name: [] for name in commands}
-            for _ in range(arguments.rounds):
-                for name, command in commands.items():
-                    seen[name].append(sender_cpu(command, processor) * COUNT / count)
-            for name, runs in seen.items():
-                ratio = statistics.median(run / base for run, base in zip(runs, seen['smtp-source']))
-                print(f'  {label if name == "smtp-source" else "":38}{name:22}{statistics.median(runs):9.2f}{ratio:9.2f}')
+            compare_senders(commands, arguments.rounds, processor, count, f'  {label:38}', 22)
 
 
 def under_tls(servers, arguments):
