@@ -109,6 +109,7 @@ static int read_script(struct script *script, const uint8_t *data, size_t size)
   config->pass_parameters = data[0] >> 3 & 1;
   config->allow_space_after_colon = data[0] >> 4 & 1;
   config->allow_bare_address = data[0] >> 5 & 1;
+  config->allow_8bit_orcpt = data[0] >> 5 & 1;
   config->allow_extra_spaces = data[0] >> 6 & 1;
   config->allow_underscore = data[0] >> 7 & 1;
   read_offers(config, data[1], data[5]);

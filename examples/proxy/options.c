@@ -201,6 +201,7 @@ static void set_limits(void)
   server->max_pending = lmtp ? MAX_RESULTS : MAX_PENDING;
   server->pending_text = PENDING_TEXT;
   server->output_size = 4 * PENDING_TEXT;
+  server->allow_8bit_orcpt = 1; /* whom it is from cannot be told here: better without ORCPT than not at all */
   if (lmtp)
     server->max_recipients = client->max_recipients = MAX_RESULTS;
   client->output_size = NEXT_OUTPUT;

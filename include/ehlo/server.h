@@ -168,7 +168,9 @@ typedef struct ehlo_server_config {
   uint8_t allow_underscore; /* "_" in domains. Danger: such names cannot be host names, so replies may not reach them */
   uint8_t allow_any_hello; /* HELO and EHLO with any printable word, or a literal after HELO. Danger: the name goes into
                                    logs and trace fields as it came */
-
+  uint8_t allow_8bit_orcpt; /* ORCPT whose xtext stands for octets above 127, as "rfc822;b+C3+BC@example.org" of Postfix
+                                   3.7 for an address in UTF-8: RCPT goes on as if it were not there; `raw` has it.
+                                   Danger: notifications cannot name the original recipient */
   uint8_t allow_plaintext_auth; /* mechanisms of AUTH that show the secret are offered without TLS too. Danger: whoever
                                    listens has the password (RFC 4954 4) */
 

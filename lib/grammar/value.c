@@ -214,29 +214,59 @@ static int is_utf8_address(ehlo_span address, uint32_t flags)
 
 /* original-recipient-address = addr-type ";" xtext    addr-type = atom                            (RFC 3461 4.2)
  * An atom of RFC 822 has the same octets as one of RFC 5321; "=" is one of them, but not of an esmtp-value. */
+static int is_address_type(ehlo_span type)
+{
+  return type.len > 0 && span_is(type, CLASS_ATEXT) && memchr(type.ptr, '=', type.len) == NULL;
+}
+
 int ehlo_is_orcpt(ehlo_span type, ehlo_span address, uint32_t flags)
 {
-  if (type.len == 0 || type.len + 1 + address.len > ORCPT_MAX || !span_is(type, CLASS_ATEXT) ||
-      memchr(type.ptr, '=', type.len) != NULL) {
+  if (!is_address_type(type) || type.len + 1 + address.len > ORCPT_MAX) {
     return 0;
   }
   return is_word(type, "utf-8") ? is_utf8_address(address, flags) : is_printable_xtext(address);
 }
 
-int ehlo_read_orcpt(ehlo_span value, uint32_t flags, ehlo_rcpt_parameters *into)
+static int split_orcpt(ehlo_span value, ehlo_span *type, ehlo_span *address)
 {
   const char *semicolon = value.len == 0 ? NULL : memchr(value.ptr, ';', value.len);
   if (semicolon == NULL) {
     return 0;
   }
-  ehlo_span type = span_between(value.ptr, semicolon);
-  ehlo_span address = span_from(value, type.len + 1);
-  if (!ehlo_is_orcpt(type, address, flags)) {
+  *type = span_between(value.ptr, semicolon);
+  *address = span_from(value, type->len + 1);
+  return 1;
+}
+
+int ehlo_read_orcpt(ehlo_span value, uint32_t flags, ehlo_rcpt_parameters *into)
+{
+  ehlo_span type, address;
+  if (!split_orcpt(value, &type, &address) || !ehlo_is_orcpt(type, address, flags)) {
     return 0;
   }
   into->orcpt_type = type;
   into->orcpt_address = address;
   return 1;
+}
+
+int ehlo_is_8bit_orcpt(ehlo_span value)
+{
+  char buffer[ORCPT_MAX];
+  ehlo_span type, address, decoded;
+  if (value.len > ORCPT_MAX || !split_orcpt(value, &type, &address) || !is_address_type(type) ||
+      is_word(type, "utf-8") || !decode(address, buffer, sizeof buffer, &decoded)) {
+    return 0;
+  }
+  int high = 0;
+  for (size_t i = 0; i < decoded.len; i++) {
+    unsigned char octet = (unsigned char)decoded.ptr[i];
+    if (octet > 127) {
+      high = 1;
+    } else if (!octet_is(octet, CLASS_TEXT)) {
+      return 0;
+    }
+  }
+  return high;
 }
 
 /* ---- mailboxes ---- */

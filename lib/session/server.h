@@ -144,6 +144,7 @@ struct ehlo_server {
   uint8_t allow_extra_spaces;
   uint8_t allow_underscore;
   uint8_t allow_any_hello;
+  uint8_t allow_8bit_orcpt;
   uint8_t allow_plaintext_auth;
   uint8_t submission;
   uint8_t require_auth;
@@ -220,7 +221,7 @@ struct ehlo_server {
 };
 
 /* Changes when the struct or the meaning of a field does, and with the kind of machine. */
-#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 4 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
+#define SERVER_VERSION ((uint64_t)0x65686C6F00000000U + 5 * 65536 + sizeof(void *) * 4096 + sizeof(struct ehlo_server))
 
 /* ---- the parts of the block ---- */
 

@@ -226,6 +226,7 @@ int ehlo_server_init(ehlo_server **out, void *memory, size_t size, const ehlo_se
   server->allow_extra_spaces = config->allow_extra_spaces;
   server->allow_underscore = config->allow_underscore;
   server->allow_any_hello = config->allow_any_hello;
+  server->allow_8bit_orcpt = config->allow_8bit_orcpt;
   server->allow_plaintext_auth = config->allow_plaintext_auth;
   server->submission = config->submission;
   server->require_auth = config->require_auth;

@@ -3,6 +3,7 @@
 
 #include "../bytes/scan.h"
 #include "../grammar/envelope.h"
+#include "../grammar/value.h"
 
 #include <string.h>
 
@@ -105,12 +106,20 @@ struct parameters {
   ehlo_rcpt_parameters *rcpt;
 };
 
+/* Is RCPT to go on without this ORCPT, though it is none? */
+static int is_passed_over(ehlo_server *server, const ehlo_parameter *parameter)
+{
+  return server->allow_8bit_orcpt && parameter->id == EHLO_PARAMETER_ORCPT && ehlo_is_8bit_orcpt(parameter->value) &&
+         ehlo_server_lenient(server, EHLO_VERB_RCPT, EHLO_VIOLATION_PARAMETER, parameter->raw, 1);
+}
+
 /* Reads one that is on offer. Returns as check_mail_parameter. */
-static unsigned take_parameter(const ehlo_server *server, const ehlo_parameter *parameter, struct parameters into)
+static unsigned take_parameter(ehlo_server *server, const ehlo_parameter *parameter, struct parameters into)
 {
   uint32_t flags = server_parse_flags(server);
   if (into.rcpt != NULL) {
-    return ehlo_rcpt_parameter_read(parameter, flags, into.rcpt) == EHLO_OK ? REPLY_ROWS : REPLY_BAD_PARAMETER;
+    int good = ehlo_rcpt_parameter_read(parameter, flags, into.rcpt) == EHLO_OK || is_passed_over(server, parameter);
+    return good ? REPLY_ROWS : REPLY_BAD_PARAMETER;
   }
   if (ehlo_mail_parameter_read(parameter, flags, into.mail) != EHLO_OK) {
     return parameter->id == EHLO_PARAMETER_MT_PRIORITY ? REPLY_BAD_PRIORITY : REPLY_BAD_PARAMETER;
@@ -119,7 +128,7 @@ static unsigned take_parameter(const ehlo_server *server, const ehlo_parameter *
 }
 
 /* Reads the parameters of MAIL or RCPT. Returns as check_mail_parameter, with *culprit what it is about. */
-static unsigned read_parameters(const ehlo_server *server, ehlo_span list, struct parameters into, ehlo_span *culprit)
+static unsigned read_parameters(ehlo_server *server, ehlo_span list, struct parameters into, ehlo_span *culprit)
 {
   uint32_t verb = into.mail != NULL ? EHLO_VERB_MAIL : EHLO_VERB_RCPT;
   uint64_t seen = 0;

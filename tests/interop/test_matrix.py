@@ -348,8 +348,7 @@ class OpenSMTPDClient(OpenSMTPDRelay):
 
 
 RELAYS = {'Postfix': postfix, 'Exim': exim, 'OpenSMTPD': OpenSMTPDClient}
-# DSN by itself: where SMTPUTF8 is offered, too, Postfix 3.7 writes ORCPT=rfc822 with octets of UTF-8, which get 501.
-TOGETHER = ('plain', '8BITMIME', 'SMTPUTF8', 'CHUNKING'), ('DSN',), ('STARTTLS', 'AUTH'), ('TLS',), ('LMTP',)
+TOGETHER = ('plain', '8BITMIME', 'SMTPUTF8', 'CHUNKING', 'DSN'), ('STARTTLS', 'AUTH'), ('TLS',), ('LMTP',)
 
 
 def name_test(where, name, doc, test):

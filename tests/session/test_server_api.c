@@ -79,7 +79,7 @@ static void config_has_the_defaults_of_the_header(void **state)
   }
   assert_int_equal(config.expn_252 | config.pass_parameters | config.allow_bare_newline |
                        config.allow_space_after_colon | config.allow_bare_address | config.allow_extra_spaces |
-                       config.allow_underscore | config.allow_any_hello,
+                       config.allow_underscore | config.allow_any_hello | config.allow_8bit_orcpt,
                    0);
   assert_int_equal(ehlo_server_size(&config), 0); /* a host name is required */
 }

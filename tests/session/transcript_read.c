@@ -312,7 +312,8 @@ static void read_setting(struct reader *reader, const char *from)
                  {"allow-bare-address", &config->allow_bare_address},
                  {"allow-extra-spaces", &config->allow_extra_spaces},
                  {"allow-underscore", &config->allow_underscore},
-                 {"allow-any-hello", &config->allow_any_hello}};
+                 {"allow-any-hello", &config->allow_any_hello},
+                 {"allow-8bit-orcpt", &config->allow_8bit_orcpt}};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     if (word_is(word, length, numbers[i].name)) {
       *numbers[i].value = (uint32_t)strtoul(at, NULL, 10);

@@ -73,6 +73,7 @@ class ServerConfig:
     allow_extra_spaces: bool | None = None
     allow_underscore: bool | None = None
     allow_any_hello: bool | None = None
+    allow_8bit_orcpt: bool | None = None
     allow_plaintext_auth: bool | None = None
 
     _made: tuple[Any, ...] = field(init=False, repr=False)
