@@ -196,12 +196,12 @@ for check in floors length top-level format; do
 done
 step 'check: rules' sh tests/rules.sh
 
-if step 'gcc: build, optimised, no warning' configure release gcc --buildtype=release; then
+if step 'gcc: build, optimised, no warning' configure release gcc --buildtype=release -Dinstall-examples=true; then
   step 'gcc: tests' suite release
   for check in pure exports header; do
     step "check: $check" sh tests/checks/$check.sh "$build/release"
   done
-  step 'install: a program finds it by pkg-config' sh tests/checks/installed.sh "$build/release"
+  step 'install: a program finds it by pkg-config, the examples run' sh tests/checks/installed.sh "$build/release"
   beside_begin
 fi
 

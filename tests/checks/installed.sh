@@ -1,6 +1,6 @@
 #!/bin/sh
 # installed.sh BUILD: what the build directory installs is found by pkg-config from outside of the tree, shared and
-# static, from C and C++.
+# static, from C and C++; the examples, which BUILD has to install, run and have their manual pages.
 set -eu
 build=$1
 work=$(mktemp -d)
@@ -40,4 +40,13 @@ for compiler in 'gcc -std=c11' 'g++ -x c++ -std=c++11'; do
   version=$(pkg-config --modversion libehlo)
   [ "$(LD_LIBRARY_PATH=$libraries ./shared)" = "$version" ]
   [ "$(./static)" = "$version" ]
+done
+
+LD_LIBRARY_PATH=$libraries
+export LD_LIBRARY_PATH
+for program in sbin/maild sbin/proxy sbin/stdio-server bin/send bin/load; do
+  "$(find root -path "*/$program")" --help | grep -q '^usage: '
+done
+for page in man8/maild.8 man8/proxy.8 man1/send.1 man1/load.1; do
+  [ -n "$(find root -path "*/man/$page")" ]
 done
