@@ -29,6 +29,7 @@ sh tests/run.sh [OPTION]...
   --bench          only: build and run the benchmark
   --load [SECONDS] only: examples/maild with 200 busy and 10,000 idle connections for so long (60), all that it
                    accepted counted in its Maildirs; these are on /dev/shm, as root
+  --sanitize       only: the interop tests with hosts that have ASan and UBSan in them
   --cross          only: the unit tests and transcripts on i386, under qemu-user on aarch64, armhf and
                    s390x, and with musl; their logs against this machine's; the library for Windows
   --mutate [ARG]   only: change lib/ line by line and list the changes that no test noticed; all that
@@ -59,6 +60,7 @@ while [ $# -gt 0 ]; do
       load_seconds=$2
       shift ;;
     esac ;;
+  --sanitize) mode=sanitize ;;
   --cross) mode=cross packages=$cross_packages ;;
   --mutate)
     mode=mutate
@@ -185,6 +187,10 @@ load)
   BUSY_SECONDS=$load_seconds
   export BUSY_SECONDS
   exec sh tests/interop/run.sh "$build/release" test_maild_busy ;;
+sanitize)
+  step 'clang, ASan and UBSan: build' configure sanitize clang --buildtype=debugoptimized -Db_sanitize=$sanitizers \
+    -Db_lundef=false || exit 1
+  exec sh tests/interop/run.sh "$build/sanitize" ;;
 cross)
   exec sh tests/cross/run.sh "$build/cross" ;;
 mutate)

@@ -16,6 +16,14 @@ PROGRAM = os.environ['STDIO_SERVER']
 PATIENCE = 60  # seconds for anything that takes none; a test that waits longer fails
 
 
+def native(why):
+    """A decorator: the test cannot be had with programs that sanitizers are built into."""
+    def mark(test):
+        test.native = why
+        return test
+    return mark
+
+
 class Spool:
     """A fresh directory, removed at the end of the with statement."""
 

@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from harness import PATIENCE
+from harness import PATIENCE, native
 from maild import MAILD, MESSAGE, OPEN, Maild, Peer, wait_for
 from test_load import CONTENT, command
 from test_maild_login import Case, Secure, UNTRUSTING, b64, certificate
@@ -332,6 +332,7 @@ class Tls(Case):
             for peer in peers[::30]:
                 peer.shake()
 
+    @native('memory is measured, and sanitizers keep what was freed')
     def test_maild_tls_not_reading(self):
         """maild, TLS: 20 peers that never read, in a session or the handshake: memory stays flat, others are served"""
         with self.maild('--max-errors', '0', '--timeout', '4') as maild, contextlib.ExitStack() as stack:
@@ -366,6 +367,7 @@ class Tls(Case):
 
     # ---- the clock ----
 
+    @native('libfaketime keeps a maild with sanitizers from starting')
     def test_maild_clock_jumps(self):
         """maild, TLS and relay: the clock jumps by years, both ways: sessions go on; expired certificates are seen"""
         clock = os.path.join(self.fresh, 'clock')

@@ -12,7 +12,7 @@ import threading
 import time
 import unittest
 
-from harness import PATIENCE
+from harness import PATIENCE, native
 from maild import MAILD, MESSAGE, OPEN, STORED, Maild, Peer, many_descriptors, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -346,6 +346,7 @@ class Limits(unittest.TestCase):
                     for peer in ended:
                         self.assertTrue(1.7 < ended[peer] < 5, ended)
 
+    @native('memory is measured, and sanitizers keep what was freed')
     def test_maild_not_reading(self):
         """maild: 50 peers that read no replies to NOOP and RCPT without end: memory stays flat, others are served"""
         for loop in LOOPS:

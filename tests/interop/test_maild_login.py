@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-from harness import PATIENCE
+from harness import PATIENCE, native
 from maild import MAILD, MESSAGE, OPEN, STORED, Maild, Peer, many_descriptors, wait_for
 
 LISTEN = ('--listen', '127.0.0.1:0', '--submission', '127.0.0.1:0', '--submissions', '127.0.0.1:0',
@@ -221,6 +221,7 @@ class Tls(Case):
         done = subprocess.run([MAILD, *options], stderr=subprocess.PIPE, timeout=PATIENCE, check=False, **more)
         self.assertEqual(done.returncode, status, (options, done.stderr))
 
+    @native('memory is measured, and sanitizers keep what was freed')
     def test_maild_tls_memory(self):
         """maild, TLS: what an idle connection costs: it is modest"""
         count = 500

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import Port
+from harness import Port, native
 from maild import MESSAGE, STORED, Maild, Peer, wait_for
 from test_maild_login import Case, Secure, b64
 
@@ -183,6 +183,7 @@ class Relay(Case):
             maild.wait_log('maild: accepted id=')
             self.assertEqual(maild.log().count('maild: accepted id='), 1)
 
+    @native('memory is measured, and sanitizers keep what was freed')
     def test_maild_relay_slow(self):
         """maild, relay: a next server that takes nothing for a while: little is kept here, and others are served"""
         with NextServer(slow=1.5) as there, self.maild(there.port) as maild, self.user(maild) as peer:

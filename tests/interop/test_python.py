@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import PATIENCE
+from harness import PATIENCE, native
 from receivers import HERE, Aiosmtpd, Exim, Postfix
 from test_senders import CONTENTS, HEADER, RECIPIENT, SENDER, compare, lines_of
 
@@ -29,6 +29,7 @@ def send(where, recipients, contents):
     return done.stdout.splitlines()
 
 
+@native('Python, which has no sanitizers, cannot load the library')
 class Python(unittest.TestCase):
     def deliver(self, make):
         contents = [*CONTENTS.values(), HEADER + lines_of(b'', b'.x' * 400) * 5000]

@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from harness import PROGRAM, Listener, Session, Spool
+from harness import PROGRAM, Listener, Session, Spool, native
 
 HOSTS = ('--hostname', 'mail.example.org', '--domain', 'example.org')
 OPEN = ('EHLO client.example', 'MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>')
@@ -574,6 +574,7 @@ class Tests(unittest.TestCase):
         _, errors, status = session.end()
         self.assertEqual((errors, status), (f'stdio-server: {path}: No such file or directory\n', 0))
 
+    @native('the leak detector does not work under strace')
     def test_on_the_disk(self):
         """Before the 250: both files are synced, then renamed, .eml first, then the directory (S-DATA-11)"""
         log = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), 'calls')
@@ -617,6 +618,7 @@ class Tests(unittest.TestCase):
                     octets += piece
         self.assertRegex(octets, rb'\A220 [^\n]*\n221 [^\n]*\n\Z')
 
+    @native('valgrind runs no program that has sanitizers')
     def test_valgrind(self):
         """One long session under valgrind: no error, no leak"""
         session = Session('--spool', self.spool.path, *HOSTS, '--refuse', 'x@example.org', '--trace',
