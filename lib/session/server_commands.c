@@ -11,12 +11,22 @@
 
 #include <string.h>
 
+/* The reply to a command that is none, if anybody is still there to read it. */
+static void say_no(ehlo_server *server, uint32_t verb, unsigned row)
+{
+  if (server->state == STATE_CLOSED) {
+    return;
+  }
+  if (verb == EHLO_VERB_BURL) { /* without what it stood for the message is another one */
+    ehlo_content_missing(server);
+  }
+  ehlo_server_say(server, verb, row);
+}
+
 void ehlo_server_refuse(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, unsigned row)
 {
   ehlo_server_violation(server, kind, verb, octets);
-  if (server->state != STATE_CLOSED) {
-    ehlo_server_say(server, verb, row);
-  }
+  say_no(server, verb, row);
 }
 
 int ehlo_server_lenient(ehlo_server *server, uint32_t verb, uint32_t kind, ehlo_span octets, int allowed)
@@ -290,7 +300,6 @@ static void burl(ehlo_server *server, ehlo_span argument)
   ehlo_span url;
   uint32_t last;
   if (ehlo_parse_burl(argument, &url, &last) != EHLO_OK) {
-    ehlo_content_missing(server);
     ehlo_server_refuse(server, EHLO_VERB_BURL, EHLO_VIOLATION_SYNTAX, argument, REPLY_SYNTAX);
     return;
   }
@@ -409,21 +418,13 @@ static void take_command(ehlo_server *server, ehlo_command *command, ehlo_span l
     return;
   }
   if (row != REPLY_ROWS) {
-    if (command->verb == EHLO_VERB_BURL) {
-      ehlo_content_missing(server);
-    }
     ehlo_server_refuse(server, command->verb, kind, line, row);
     return;
   }
   if (command->argument.len > 0 && (command->argument.ptr[0] == ' ' || command->argument.ptr[0] == '\t') &&
       ehlo_commands[command->verb].argument == ARGUMENT_MUST) {
     if (!ehlo_server_lenient(server, command->verb, EHLO_VIOLATION_EXTRA_SPACES, line, server->allow_extra_spaces)) {
-      if (server->state != STATE_CLOSED) {
-        if (command->verb == EHLO_VERB_BURL) {
-          ehlo_content_missing(server);
-        }
-        ehlo_server_say(server, command->verb, REPLY_SYNTAX);
-      }
+      say_no(server, command->verb, REPLY_SYNTAX);
       return;
     }
     span_skip_spaces(&command->argument);
