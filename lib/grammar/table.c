@@ -20,6 +20,8 @@
 #define D3              DIGIT_3
 #define D4              DIGIT_4
 #define D5              DIGIT_5
+#define E2              (DIGIT_2 | ANSWER_EXACT)
+#define E3              (DIGIT_3 | ANSWER_EXACT)
 #define EHLO_EXT_ALWAYS EXTENSION_ALWAYS
 
 const struct command_row ehlo_commands[EHLO_VERB_COUNT] = {

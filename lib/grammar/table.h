@@ -15,8 +15,8 @@ enum { ARGUMENT_NO, ARGUMENT_MAY, ARGUMENT_MUST };
 /* The states of the transaction in which a command can be legal, as bits. */
 enum { LEGAL_OPEN = 1, LEGAL_IDLE = 2, LEGAL_MAIL = 4, LEGAL_RCPT = 8, LEGAL_CHUNKS = 16 };
 
-/* The first digits of replies, as bits. */
-enum { DIGIT_2 = 1 << 2, DIGIT_3 = 1 << 3, DIGIT_4 = 1 << 4, DIGIT_5 = 1 << 5 };
+/* The first digits of replies, as bits; and that of the positive ones only the code of `accept` is legal. */
+enum { ANSWER_EXACT = 1, DIGIT_2 = 1 << 2, DIGIT_3 = 1 << 3, DIGIT_4 = 1 << 4, DIGIT_5 = 1 << 5 };
 
 /* Where in a pipelined group a command may stand. */
 enum { GROUP_ANYWHERE, GROUP_LAST };
@@ -36,7 +36,7 @@ struct command_row {
   uint8_t argument;     /* ARGUMENT_ */
   uint8_t states;       /* LEGAL_ bits */
   uint8_t extension;    /* EHLO_EXT_, or EXTENSION_ALWAYS */
-  uint8_t answers;      /* DIGIT_ bits */
+  uint8_t answers;      /* DIGIT_ bits, ANSWER_EXACT */
   uint8_t silence;      /* REPLY_ */
   uint8_t accept_reply; /* REPLY_ */
   uint16_t accept;      /* code */

@@ -360,19 +360,16 @@ static int code_is_legal(const ehlo_server *server, const struct slot *slot, int
   if (code < 400 && slot->verb == EHLO_VERB_MESSAGE && server->state == STATE_CONTENT) {
     return 0; /* not before its end has been seen */
   }
-  /* What opens a session, a door for content or a turn, or proves who is there, has one positive code only; so tells
-   * what follows it. */
-  int exact = slot->verb == EHLO_VERB_CONNECT || verb_is_hello(slot->verb) || slot->verb == EHLO_VERB_DATA ||
-              slot->verb == EHLO_VERB_TURN || slot->verb == EHLO_VERB_ATRN || slot->verb == EHLO_VERB_XCLIENT ||
-              slot->verb == EHLO_VERB_XFORWARD || slot->verb == EHLO_VERB_STARTTLS || slot->verb == EHLO_VERB_AUTH;
   if (code == 355 && verb_opens_transaction(slot->verb)) {
     return server->next_transid;
   }
-  int accept = ehlo_commands[slot->verb].accept;
+  const struct command_row *row = &ehlo_commands[slot->verb];
+  int accept = row->accept;
+  int exact = (row->answers & ANSWER_EXACT) != 0;
   if (code < 400 && slot->verb != EHLO_VERB_UNKNOWN && (exact ? code != accept : code / 10 != accept / 10)) {
     return 0;
   }
-  return (ehlo_commands[slot->verb].answers >> (code / 100) & 1) != 0;
+  return (row->answers >> (code / 100) & 1) != 0;
 }
 
 /* Reads the host's enhanced code, or finds the default. Returns 1, or 0 if it is not legal. */
