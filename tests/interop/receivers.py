@@ -14,6 +14,7 @@ off; nothing else may differ:
                   Received                                              there is a body
     OpenSMTPD     Return-Path, Delivered-To, Received       LF          Date, Message-ID behind a header that lacks them
     aiosmtpd      (a line of aiosmtpd_receiver.py)          CRLF
+    smtp-server   (a line of smtp_server_receiver.js)       CRLF
     smtp-sink     X-Client-Addr, X-Client-Proto,            LF          an empty line at the end
                   X-Helo-Args, X-Mail-Args, X-Rcpt-Args,
                   Received
@@ -362,6 +363,33 @@ class Aiosmtpd(Daemon):
         os.mkdir(f'{directory}/mail')
         self.command = ['/usr/bin/python3', f'{HERE}/aiosmtpd_receiver.py', str(self.port), f'{directory}/mail',
                         str(self.MOST)]
+
+    def files(self):
+        return glob.glob(f'{self.directory.name}/mail/*.eml')
+
+
+class SmtpServer(Daemon):
+    """smtp_server_receiver.js, which `how` is told to."""
+    NAME = 'smtp-server'
+    ADDS = rb'To: (?P<recipient>[^\n]*)\n'
+    SMTPUTF8 = True
+    CONNECTION = r'connection from'
+
+    def __init__(self, *how):
+        self.how = how
+
+    @property
+    def where(self):
+        return {'lmtp': f'127.0.0.1:{self.port}'} if 'lmtp' in self.how else super().where
+
+    def stored(self, content):
+        return content
+
+    def configure(self, directory):
+        self.logs = []
+        os.mkdir(f'{directory}/mail')
+        self.command = ['node', f'{HERE}/smtp_server_receiver.js', os.environ['SMTP_SERVER'], str(self.port),
+                        f'{directory}/mail', str(self.MOST), *self.how]
 
     def files(self):
         return glob.glob(f'{self.directory.name}/mail/*.eml')

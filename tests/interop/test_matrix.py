@@ -20,7 +20,7 @@ from harness import PATIENCE, Port
 from maild import Maild, wait_for
 from matrix import BEHIND_PROXY, FROM_SEND, TO_MAILD, TO_PROXY, cells, impossible
 from proxy import Proxy
-from receivers import HERE, Aiosmtpd, OpenSMTPD, SmtpSink
+from receivers import HERE, Aiosmtpd, OpenSMTPD, SmtpServer, SmtpSink
 from receivers import Exim as EximReceiver
 from receivers import Postfix as PostfixReceiver
 from test_extensions import DSN, FROM, TO, OpenSMTPDRelay, StdioServer, parameters
@@ -399,6 +399,13 @@ class AiosmtpdServer(Aiosmtpd):
             self.command += [test_tls.CERTIFICATE, test_tls.KEY, *how]
 
 
+def smtp_server(modes):
+    """Told what these need."""
+    if not UNDER_TLS & set(modes):
+        return SmtpServer(*['lmtp'] * ('LMTP' in modes))
+    return SmtpServer(test_tls.CERTIFICATE, test_tls.KEY, *(['implicit'] if 'TLS' in modes else [USER, PASSWORD]))
+
+
 def opensmtpd_server(port, modes):
     assert not UNDER_TLS & set(modes), modes
     return OpenSMTPDRelay(port)
@@ -439,7 +446,7 @@ def exim_server(port, modes):
 
 
 RECEIVERS = {'Postfix': PostfixReceiver, 'Exim': EximReceiver, 'OpenSMTPD': OpenSMTPD, 'aiosmtpd': Aiosmtpd,
-             'smtp-sink': SmtpSink}
+             'smtp-server': SmtpServer, 'smtp-sink': SmtpSink}
 SERVERS = {'Postfix': postfix_server, 'Exim': exim_server, 'OpenSMTPD': opensmtpd_server}
 
 
@@ -481,6 +488,9 @@ class Servers(unittest.TestCase):
                 [(recipient, octets)] = receiver.take(1)
                 self.assertEqual(recipient, envelope_of(mode)[1])
                 compare(self, octets, receiver.stored(content_of(mode)))
+            if 'DSN' in modes:
+                told = sorted(re.findall('(?m)^DSN (.*)$', receiver.log()))
+                self.assertEqual(told, ['ENVID=an+id', 'NOTIFY=FAILURE,DELAY', f'ORCPT=rfc822;{RECIPIENT}', 'RET=HDRS'])
 
     def pass_on(self, table, make, modes):
         """Through a server that passes it on to stdio-server."""
@@ -517,6 +527,8 @@ def add_server_tests():
     for table in BEHIND_PROXY, FROM_SEND:
         for modes in TOGETHER[2:]:
             add_server_test(table, 'aiosmtpd', modes, Servers.receive, functools.partial(AiosmtpdServer, modes))
+        for modes in TOGETHER[1:] if table is BEHIND_PROXY else TOGETHER[1:4]:
+            add_server_test(table, 'smtp-server', modes, Servers.receive, functools.partial(smtp_server, modes))
     add_server_test(BEHIND_PROXY, 'smtp-sink', ('LMTP',), Servers.receive, functools.partial(SmtpSink, at='lmtp'))
 
 
