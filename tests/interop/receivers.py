@@ -12,6 +12,8 @@ off; nothing else may differ:
                   Delivered-To, Received
     Exim          Return-path, Envelope-to, Delivery-date,  LF          an empty line behind the header, whether or not
                   Received                                              there is a body
+    sendmail      (a line of its mailer's), Received        LF          an empty line behind the header, whether or not
+                                                                        there is a body
     OpenSMTPD     Return-Path, Delivered-To, Received       LF          Date, Message-ID behind a header that lacks them
     aiosmtpd      (a line of aiosmtpd_receiver.py)          CRLF
     smtp-server   (a line of smtp_server_receiver.js)       CRLF
@@ -34,6 +36,7 @@ import tempfile
 import time
 import urllib.parse
 
+import sendmail
 from harness import Listener, Spool
 from maild import ADDED, Maild, wait_for
 from test_maild_senders import Relay
@@ -294,6 +297,49 @@ maildir:
 begin retry
 * * F,1h,1s
 ''')
+
+
+class Sendmail(Daemon):
+    """A script for its mailer has a file for each message and recipient."""
+    NAME = 'sendmail'
+    QUEUES = True
+    ADDS = rb'To: (?P<recipient>[^\n]*)\n' + RECEIVED
+    environment = sendmail.ENVIRONMENT
+
+    def stored(self, content):
+        header, rest = header_and_rest(super().stored(content))
+        return header + (b'' if rest[:1] == b'\n' else b'\n') + rest
+
+    def configure(self, directory):
+        self.logs = []  # syslog or, with all content, a file of its dialogues is all it knows
+        os.mkdir(f'{directory}/mail')
+        os.chown(f'{directory}/mail', NOBODY, NOBODY)
+        with open(f'{directory}/mailer', 'w') as file:
+            file.write(f'''#!/bin/sh
+cd {directory}/mail && cat >$$.tmp || exit 75
+for recipient; do
+  {{ echo "To: $recipient"; cat $$.tmp; }} >$$-$recipient.tmp && mv $$-$recipient.tmp $$-$recipient.eml || exit 75
+done
+rm $$.tmp
+''')
+        os.chmod(f'{directory}/mailer', 0o755)
+        listen = [f'DaemonPortOptions=Family={family}, Addr={address}, Port={self.port}, Name={family}'
+                  for family, address in {'inet': '127.0.0.1', 'inet6': '::1'}.items()]
+        options = *listen, f'DefaultUser={NOBODY}:{NOBODY}', f'MaxRecipientsPerMessage={self.MOST}'
+        self.command = sendmail.configure(directory, 'sendmail.example', '\n'.join(options), f'''
+Krefused regex -aREFUSED ^<?refused
+Klater regex -aLATER ^<?later
+Sparse=0
+R$+	$#local $: $1
+Scheck_rcpt
+R$+	$: $(refused $1 $: $1 $)
+R$+	$: $(later $1 $: $1 $)
+RREFUSED	$#error $@ 5.1.1 $: "550 No such mailbox here"
+RLATER	$#error $@ 4.2.1 $: "450 Come again"
+Mlocal, P={directory}/mailer, F=lmnu, A=mailer $u''')
+
+    def files(self):
+        return glob.glob(f'{self.directory.name}/mail/*.eml')
 
 
 class OpenSMTPD(Daemon):

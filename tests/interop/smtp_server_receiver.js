@@ -1,4 +1,5 @@
-// smtp_server_receiver.js MODULES PORT DIRECTORY MOST [lmtp | CERTIFICATE KEY USER PASSWORD | CERTIFICATE KEY implicit]:
+// smtp_server_receiver.js MODULES PORT DIRECTORY MOST
+//   [lmtp | CERTIFICATE KEY USER PASSWORD | CERTIFICATE KEY implicit]:
 // the receiver of that name in receivers.py. MODULES is what smtp_server.sh says.
 //
 // Takes mail on 127.0.0.1 and ::1, says a line for each connection and for each parameter of DSN, and has in DIRECTORY

@@ -10,6 +10,7 @@ import re
 import shutil
 import smtplib
 import socket
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -23,7 +24,8 @@ from proxy import Proxy
 from receivers import HERE, Aiosmtpd, OpenSMTPD, SmtpServer, SmtpSink
 from receivers import Exim as EximReceiver
 from receivers import Postfix as PostfixReceiver
-from test_extensions import DSN, FROM, TO, OpenSMTPDRelay, StdioServer, parameters
+from receivers import Sendmail as SendmailReceiver
+from test_extensions import DSN, FROM, TO, OpenSMTPDRelay, SendmailRelay, StdioServer, parameters
 from test_maild_login import hash_password
 from test_maild_senders import Exim, Postfix
 from test_send_auth import WithSasl
@@ -325,6 +327,30 @@ def exim(port, modes):
                 main='smtputf8_advertise_hosts = *\ndsn_advertise_hosts = *')
 
 
+TLS_REQUIRED = '''
+Stls_server
+R$*	$: $&{verify}
+ROK	$@ OK
+R$*	$#error $@ 4.7.0 $: "403 Not trusted: " $1
+'''
+
+
+def sendmail_trusts():
+    """Without a CACertPath it begins no TLS, on either side."""
+    return [f'CACertFile={test_tls.CERTIFICATE}', 'CACertPath=DIRECTORY']
+
+
+def sendmail_client(port, modes):
+    options, files = [], {}
+    if UNDER_TLS & set(modes):
+        options += sendmail_trusts()
+    if 'AUTH' in modes:
+        options += ['DefaultAuthInfo=DIRECTORY/login', 'AuthMechanisms=PLAIN']
+        files['login'] = f'{USER}\n{USER}\n{PASSWORD}\nlocalhost\n'
+    return SendmailRelay(port, options, TLS_REQUIRED if UNDER_TLS & set(modes) else '',
+                         'mXzku' if 'LMTP' in modes else 'mXaku', files=files)
+
+
 class OpenSMTPDClient(OpenSMTPDRelay):
     def __init__(self, port, modes):
         super().__init__(port)
@@ -347,7 +373,7 @@ class OpenSMTPDClient(OpenSMTPDRelay):
             file.write(text.replace('relay host smtp:', f'relay host {where}:'))
 
 
-RELAYS = {'Postfix': postfix, 'Exim': exim, 'OpenSMTPD': OpenSMTPDClient}
+RELAYS = {'Postfix': postfix, 'Exim': exim, 'sendmail': sendmail_client, 'OpenSMTPD': OpenSMTPDClient}
 # DSN by itself: where SMTPUTF8 is offered, too, Postfix 3.7 writes ORCPT=rfc822 with octets of UTF-8, which get 501.
 TOGETHER = ('plain', '8BITMIME', 'SMTPUTF8', 'CHUNKING'), ('DSN',), ('STARTTLS', 'AUTH'), ('TLS',), ('LMTP',)
 
@@ -445,9 +471,31 @@ def exim_server(port, modes):
     return relay
 
 
-RECEIVERS = {'Postfix': PostfixReceiver, 'Exim': EximReceiver, 'OpenSMTPD': OpenSMTPD, 'aiosmtpd': Aiosmtpd,
-             'smtp-server': SmtpServer, 'smtp-sink': SmtpSink}
-SERVERS = {'Postfix': postfix_server, 'Exim': exim_server, 'OpenSMTPD': opensmtpd_server}
+class SendmailWithSasl(SendmailRelay):
+    def configure(self, directory):
+        super().configure(directory)
+        os.mkdir(f'{directory}/sasl')
+        with open(f'{directory}/sasl/Sendmail.conf', 'w') as file:
+            file.write(f'pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {directory}/sasldb\n')
+        subprocess.run(['saslpasswd2', '-p', '-c', '-f', f'{directory}/sasldb', '-u', 'relay.example', USER],
+                       input=PASSWORD.encode(), timeout=PATIENCE, check=True)
+
+
+def sendmail_server(port, modes):
+    if not UNDER_TLS & set(modes):
+        return SendmailRelay(port)
+    options = [*sendmail_trusts(), f'ServerCertFile={test_tls.CERTIFICATE}', 'ServerKeyFile=DIRECTORY/key']
+    with open(test_tls.KEY) as file:
+        files = {'key': file.read()}
+    if 'AUTH' not in modes:
+        return SendmailRelay(port, options, modifiers='s', files=files)
+    options += ['AuthMechanisms=PLAIN', 'AuthOptions=p', 'AuthRealm=relay.example']
+    return SendmailWithSasl(port, options, 'ESASL_CONF_PATH=DIRECTORY/sasl', modifiers='a', files=files)
+
+
+RECEIVERS = {'Postfix': PostfixReceiver, 'Exim': EximReceiver, 'sendmail': SendmailReceiver, 'OpenSMTPD': OpenSMTPD,
+             'aiosmtpd': Aiosmtpd, 'smtp-server': SmtpServer, 'smtp-sink': SmtpSink}
+SERVERS = {'Postfix': postfix_server, 'Exim': exim_server, 'sendmail': sendmail_server, 'OpenSMTPD': opensmtpd_server}
 
 
 class Servers(unittest.TestCase):
