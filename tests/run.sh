@@ -13,7 +13,9 @@ packages='gcc g++ libc6-dev clang libclang-rt-14-dev llvm clang-format-14 meson 
   swaks libnet-ssleay-perl curl msmtp nodejs node-nodemailer postfix libsasl2-modules sasl2-bin python3-aiosmtpd
   strace faketime openssl libssl-dev
   python3-dev python3-venv python3-pip python3-setuptools python3-wheel python3-pytest python3-hypothesis mypy
-  libdb5.3 libevent-2.1-7 libgnutls-dane0 libidn12 libnsl2 libpcre2-8-0'
+  libdb5.3 libevent-2.1-7 libgnutls-dane0 libidn12 libnsl2 libpcre2-8-0 libldap-2.5-0 libwrap0'
+# Where nodejs is another build than Debian's, npm is in it, and Debian's package of that name conflicts with it.
+command -v npm >/dev/null || packages="$packages npm"
 # --cross takes these alone. No foreign architecture is added to dpkg: the C libraries are those of the compilers.
 cross_packages='gcc libc6-dev meson ninja-build pkg-config libcmocka-dev python3 xz-utils qemu-user musl-tools
   gcc-i686-linux-gnu libc6-dev-i386-cross gcc-aarch64-linux-gnu libc6-dev-arm64-cross

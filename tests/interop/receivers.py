@@ -12,8 +12,11 @@ off; nothing else may differ:
                   Delivered-To, Received
     Exim          Return-path, Envelope-to, Delivery-date,  LF          an empty line behind the header, whether or not
                   Received                                              there is a body
+    sendmail      (a line of its mailer's), Received        LF          an empty line behind the header, whether or not
+                                                                        there is a body
     OpenSMTPD     Return-Path, Delivered-To, Received       LF          Date, Message-ID behind a header that lacks them
     aiosmtpd      (a line of aiosmtpd_receiver.py)          CRLF
+    smtp-server   (a line of smtp_server_receiver.js)       CRLF
     smtp-sink     X-Client-Addr, X-Client-Proto,            LF          an empty line at the end
                   X-Helo-Args, X-Mail-Args, X-Rcpt-Args,
                   Received
@@ -33,6 +36,7 @@ import tempfile
 import time
 import urllib.parse
 
+import sendmail
 from harness import Listener, Spool
 from maild import ADDED, Maild, wait_for
 from test_maild_senders import Relay
@@ -295,6 +299,49 @@ begin retry
 ''')
 
 
+class Sendmail(Daemon):
+    """A script for its mailer has a file for each message and recipient."""
+    NAME = 'sendmail'
+    QUEUES = True
+    ADDS = rb'To: (?P<recipient>[^\n]*)\n' + RECEIVED
+    environment = sendmail.ENVIRONMENT
+
+    def stored(self, content):
+        header, rest = header_and_rest(super().stored(content))
+        return header + (b'' if rest[:1] == b'\n' else b'\n') + rest
+
+    def configure(self, directory):
+        self.logs = []  # syslog or, with all content, a file of its dialogues is all it knows
+        os.mkdir(f'{directory}/mail')
+        os.chown(f'{directory}/mail', NOBODY, NOBODY)
+        with open(f'{directory}/mailer', 'w') as file:
+            file.write(f'''#!/bin/sh
+cd {directory}/mail && cat >$$.tmp || exit 75
+for recipient; do
+  {{ echo "To: $recipient"; cat $$.tmp; }} >$$-$recipient.tmp && mv $$-$recipient.tmp $$-$recipient.eml || exit 75
+done
+rm $$.tmp
+''')
+        os.chmod(f'{directory}/mailer', 0o755)
+        listen = [f'DaemonPortOptions=Family={family}, Addr={address}, Port={self.port}, Name={family}'
+                  for family, address in {'inet': '127.0.0.1', 'inet6': '::1'}.items()]
+        options = *listen, f'DefaultUser={NOBODY}:{NOBODY}', f'MaxRecipientsPerMessage={self.MOST}'
+        self.command = sendmail.configure(directory, 'sendmail.example', '\n'.join(options), f'''
+Krefused regex -aREFUSED ^<?refused
+Klater regex -aLATER ^<?later
+Sparse=0
+R$+	$#local $: $1
+Scheck_rcpt
+R$+	$: $(refused $1 $: $1 $)
+R$+	$: $(later $1 $: $1 $)
+RREFUSED	$#error $@ 5.1.1 $: "550 No such mailbox here"
+RLATER	$#error $@ 4.2.1 $: "450 Come again"
+Mlocal, P={directory}/mailer, F=lmnu, A=mailer $u''')
+
+    def files(self):
+        return glob.glob(f'{self.directory.name}/mail/*.eml')
+
+
 class OpenSMTPD(Daemon):
     """Its maildir action delivers to Maildirs. All its paths are fixed, so it gets a root directory of its own."""
     NAME = 'OpenSMTPD'
@@ -362,6 +409,33 @@ class Aiosmtpd(Daemon):
         os.mkdir(f'{directory}/mail')
         self.command = ['/usr/bin/python3', f'{HERE}/aiosmtpd_receiver.py', str(self.port), f'{directory}/mail',
                         str(self.MOST)]
+
+    def files(self):
+        return glob.glob(f'{self.directory.name}/mail/*.eml')
+
+
+class SmtpServer(Daemon):
+    """smtp_server_receiver.js, which `how` is told to."""
+    NAME = 'smtp-server'
+    ADDS = rb'To: (?P<recipient>[^\n]*)\n'
+    SMTPUTF8 = True
+    CONNECTION = r'connection from'
+
+    def __init__(self, *how):
+        self.how = how
+
+    @property
+    def where(self):
+        return {'lmtp': f'127.0.0.1:{self.port}'} if 'lmtp' in self.how else super().where
+
+    def stored(self, content):
+        return content
+
+    def configure(self, directory):
+        self.logs = []
+        os.mkdir(f'{directory}/mail')
+        self.command = ['node', f'{HERE}/smtp_server_receiver.js', os.environ['SMTP_SERVER'], str(self.port),
+                        f'{directory}/mail', str(self.MOST), *self.how]
 
     def files(self):
         return glob.glob(f'{self.directory.name}/mail/*.eml')

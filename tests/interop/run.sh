@@ -8,9 +8,9 @@
 # table of what they have shown of the matrix of peers and modes (matrix.py). Needs what tests/run.sh installs: swaks with
 # libnet-ssleay-perl, curl, msmtp, node with nodemailer, openssl with its headers, postfix with Cyrus SASL and its
 # saslpasswd2 (nothing of it is started but by the tests, with a configuration of their own), python3, python3-aiosmtpd,
-# valgrind, strace and faketime; Exim and OpenSMTPD are fetched. As root, for the descriptors, for Postfix and for
-# OpenSMTPD's root directory. Where the programs have ASan in them the tests that cannot be had with that are left out,
-# and named.
+# valgrind, strace and faketime; Exim, sendmail and OpenSMTPD are fetched, and nodemailer's smtp-server is by npm. As
+# root, for the descriptors, for Postfix, for sendmail and for OpenSMTPD's root directory. Where the programs have ASan
+# in them the tests that cannot be had with that are left out, and named.
 set -eu
 [ $# -ge 1 ] || { echo "usage: run.sh BUILD-DIRECTORY [WORD...]" >&2; exit 64; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,9 +30,12 @@ SANITIZED=$(grep -q __asan_init "$MAILD" && echo yes || :)
 SHIM=$build/shim.so
 cc -std=c11 -O2 -shared -fPIC "$here/shim.c" -o "$SHIM" -ldl
 EXIM=$(sh "$here/exim.sh" "$build/exim")
+SENDMAIL=$(sh "$here/sendmail.sh" "$build/sendmail")
 OPENSMTPD=$(sh "$here/opensmtpd.sh" "$build/opensmtpd")
+SMTP_SERVER=$(sh "$here/smtp_server.sh" "$build/smtp-server")
 PATH=/usr/local/sbin:/usr/sbin:/sbin:$PATH # smtp-source, smtp-sink
 LC_ALL=C.UTF-8
 PYTHONDONTWRITEBYTECODE=1
-export SANITIZED STDIO_SERVER MAILD SEND LOAD PROXY TLS_SERVER TLS_CLIENT SHIM EXIM OPENSMTPD PATH LC_ALL PYTHONDONTWRITEBYTECODE
+export SANITIZED STDIO_SERVER MAILD SEND LOAD PROXY TLS_SERVER TLS_CLIENT SHIM EXIM SENDMAIL OPENSMTPD SMTP_SERVER PATH
+export LC_ALL PYTHONDONTWRITEBYTECODE
 exec python3 "$here/run.py" "$@"

@@ -1,19 +1,21 @@
 """test_extensions.py: AUTH, CHUNKING, DSN and the rest with the mail programs of the world, both ways.
 
-Clients log in to stdio-server. Postfix, Exim and OpenSMTPD are put between send and stdio-server: what send asks for
-has to come out behind them, and content has to be the same octets but for the Received that they add.
+Clients log in to stdio-server. Postfix, Exim, sendmail and OpenSMTPD are put between send and stdio-server: what send
+asks for has to come out behind them, and content has to be the same octets but for the Received that they add.
 """
 
 import base64
 import contextlib
 import email.message
+import os
 import smtplib
 import unittest
 
+import sendmail
 from harness import PATIENCE, Listener, Spool
 from maild import wait_for
 from matrix import FROM_SEND, cells
-from receivers import OpenSMTPD
+from receivers import OpenSMTPD, Sendmail
 from test_maild_senders import Exim, Postfix
 from test_send_receivers import send
 from test_senders import (CONTENTS, ENVELOPE, HOSTS, RECIPIENT, SENDER, File, compare, curl, msmtp, python_smtplib, run,
@@ -173,6 +175,35 @@ match from any for any action onward
 ''')
 
 
+class SendmailRelay(Sendmail):
+    """Passes all on to a port. `options` and `rules`: further lines, DIRECTORY in them is its own; `mailer`: the flags
+    of the one that it has; `modifiers`: of the port where it listens; `files`: what is to be in its directory, which
+    it takes only if nobody else can read it."""
+
+    def __init__(self, port, options=(), rules='', mailer='mXaku', modifiers='', files=()):
+        self.server, self.options, self.rules, self.mailer = port, options, rules, mailer
+        self.modifiers, self.more = modifiers, dict(files)
+
+    @property
+    def where(self):
+        return {'ipv4': f'127.0.0.1:{self.port}'}
+
+    def configure(self, directory):
+        self.logs = [f'{directory}/log']
+        for name, text in self.more.items():
+            with open(f'{directory}/{name}', 'w', opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(text)
+        listen = f'DaemonPortOptions=Addr=127.0.0.1, Port={self.port}, Name=relay'
+        listen += f', Modify={self.modifiers}' if self.modifiers else ''
+        options = '\n'.join((listen, *self.options)).replace('DIRECTORY', directory)
+        self.command = sendmail.configure(directory, 'relay.example', options, f'''
+{self.rules.replace('DIRECTORY', directory)}
+Sparse=0
+R$+	$#local $@ [127.0.0.1] $: $1
+Mlocal, P=[IPC], F={self.mailer}, E=\\r\\n, A=TCP $h {self.server}''')
+        self.command += ['-X', f'{directory}/log']
+
+
 RELAYED = 'ordinary', 'dots', 'a dot at the end', 'no body', '8-bit', '5 MB'
 DSN = ('--dsn-notify', 'failure,delay', '--dsn-ret', 'hdrs', '--envid', 'an+id', '--orcpt')
 FROM = [f'FROM:{SENDER}', 'PARAMETERS:RET=HDRS ENVID=an+2Bid']
@@ -256,6 +287,13 @@ class Between(unittest.TestCase):
         with StdioServer('--chunking', 'off') as server, Exim(server.port) as relay:
             said = self.relay(server, relay, by_bdat=True, dsn=False)
         self.assertEqual(said.count('\nC: DATA\n'), len(RELAYED))
+
+    @cells(FROM_SEND, 'sendmail', 'DSN')
+    def test_between_sendmail(self):
+        """send to sendmail to stdio-server: octets, DSN"""
+        with StdioServer('--extension', 'DSN') as server, SendmailRelay(server.port) as relay:
+            said = self.relay(server, relay, by_bdat=False)
+        self.assertNotIn('VIOLATION', said)
 
     @cells(FROM_SEND, 'OpenSMTPD', 'DSN')
     def test_between_opensmtpd(self):

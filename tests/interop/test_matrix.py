@@ -10,6 +10,7 @@ import re
 import shutil
 import smtplib
 import socket
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -20,10 +21,11 @@ from harness import PATIENCE, Port
 from maild import Maild, wait_for
 from matrix import BEHIND_PROXY, FROM_SEND, TO_MAILD, TO_PROXY, cells, impossible
 from proxy import Proxy
-from receivers import HERE, Aiosmtpd, OpenSMTPD, SmtpSink
+from receivers import HERE, Aiosmtpd, OpenSMTPD, SmtpServer, SmtpSink
 from receivers import Exim as EximReceiver
 from receivers import Postfix as PostfixReceiver
-from test_extensions import DSN, FROM, TO, OpenSMTPDRelay, StdioServer, parameters
+from receivers import Sendmail as SendmailReceiver
+from test_extensions import DSN, FROM, TO, OpenSMTPDRelay, SendmailRelay, StdioServer, parameters
 from test_maild_login import hash_password
 from test_maild_senders import Exim, Postfix
 from test_send_auth import WithSasl
@@ -325,6 +327,30 @@ def exim(port, modes):
                 main='smtputf8_advertise_hosts = *\ndsn_advertise_hosts = *')
 
 
+TLS_REQUIRED = '''
+Stls_server
+R$*	$: $&{verify}
+ROK	$@ OK
+R$*	$#error $@ 4.7.0 $: "403 Not trusted: " $1
+'''
+
+
+def sendmail_trusts():
+    """Without a CACertPath it begins no TLS, on either side."""
+    return [f'CACertFile={test_tls.CERTIFICATE}', 'CACertPath=DIRECTORY']
+
+
+def sendmail_client(port, modes):
+    options, files = [], {}
+    if UNDER_TLS & set(modes):
+        options += sendmail_trusts()
+    if 'AUTH' in modes:
+        options += ['DefaultAuthInfo=DIRECTORY/login', 'AuthMechanisms=PLAIN']
+        files['login'] = f'{USER}\n{USER}\n{PASSWORD}\nlocalhost\n'
+    return SendmailRelay(port, options, TLS_REQUIRED if UNDER_TLS & set(modes) else '',
+                         'mXzku' if 'LMTP' in modes else 'mXaku', files=files)
+
+
 class OpenSMTPDClient(OpenSMTPDRelay):
     def __init__(self, port, modes):
         super().__init__(port)
@@ -347,7 +373,7 @@ class OpenSMTPDClient(OpenSMTPDRelay):
             file.write(text.replace('relay host smtp:', f'relay host {where}:'))
 
 
-RELAYS = {'Postfix': postfix, 'Exim': exim, 'OpenSMTPD': OpenSMTPDClient}
+RELAYS = {'Postfix': postfix, 'Exim': exim, 'sendmail': sendmail_client, 'OpenSMTPD': OpenSMTPDClient}
 TOGETHER = ('plain', '8BITMIME', 'SMTPUTF8', 'CHUNKING', 'DSN'), ('STARTTLS', 'AUTH'), ('TLS',), ('LMTP',)
 
 
@@ -398,6 +424,13 @@ class AiosmtpdServer(Aiosmtpd):
             self.command += [test_tls.CERTIFICATE, test_tls.KEY, *how]
 
 
+def smtp_server(modes):
+    """Told what these need."""
+    if not UNDER_TLS & set(modes):
+        return SmtpServer(*['lmtp'] * ('LMTP' in modes))
+    return SmtpServer(test_tls.CERTIFICATE, test_tls.KEY, *(['implicit'] if 'TLS' in modes else [USER, PASSWORD]))
+
+
 def opensmtpd_server(port, modes):
     assert not UNDER_TLS & set(modes), modes
     return OpenSMTPDRelay(port)
@@ -437,9 +470,31 @@ def exim_server(port, modes):
     return relay
 
 
-RECEIVERS = {'Postfix': PostfixReceiver, 'Exim': EximReceiver, 'OpenSMTPD': OpenSMTPD, 'aiosmtpd': Aiosmtpd,
-             'smtp-sink': SmtpSink}
-SERVERS = {'Postfix': postfix_server, 'Exim': exim_server, 'OpenSMTPD': opensmtpd_server}
+class SendmailWithSasl(SendmailRelay):
+    def configure(self, directory):
+        super().configure(directory)
+        os.mkdir(f'{directory}/sasl')
+        with open(f'{directory}/sasl/Sendmail.conf', 'w') as file:
+            file.write(f'pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {directory}/sasldb\n')
+        subprocess.run(['saslpasswd2', '-p', '-c', '-f', f'{directory}/sasldb', '-u', 'relay.example', USER],
+                       input=PASSWORD.encode(), timeout=PATIENCE, check=True)
+
+
+def sendmail_server(port, modes):
+    if not UNDER_TLS & set(modes):
+        return SendmailRelay(port)
+    options = [*sendmail_trusts(), f'ServerCertFile={test_tls.CERTIFICATE}', 'ServerKeyFile=DIRECTORY/key']
+    with open(test_tls.KEY) as file:
+        files = {'key': file.read()}
+    if 'AUTH' not in modes:
+        return SendmailRelay(port, options, modifiers='s', files=files)
+    options += ['AuthMechanisms=PLAIN', 'AuthOptions=p', 'AuthRealm=relay.example']
+    return SendmailWithSasl(port, options, 'ESASL_CONF_PATH=DIRECTORY/sasl', modifiers='a', files=files)
+
+
+RECEIVERS = {'Postfix': PostfixReceiver, 'Exim': EximReceiver, 'sendmail': SendmailReceiver, 'OpenSMTPD': OpenSMTPD,
+             'aiosmtpd': Aiosmtpd, 'smtp-server': SmtpServer, 'smtp-sink': SmtpSink}
+SERVERS = {'Postfix': postfix_server, 'Exim': exim_server, 'sendmail': sendmail_server, 'OpenSMTPD': opensmtpd_server}
 
 
 class Servers(unittest.TestCase):
@@ -480,6 +535,9 @@ class Servers(unittest.TestCase):
                 [(recipient, octets)] = receiver.take(1)
                 self.assertEqual(recipient, envelope_of(mode)[1])
                 compare(self, octets, receiver.stored(content_of(mode)))
+            if 'DSN' in modes:
+                told = sorted(re.findall('(?m)^DSN (.*)$', receiver.log()))
+                self.assertEqual(told, ['ENVID=an+id', 'NOTIFY=FAILURE,DELAY', f'ORCPT=rfc822;{RECIPIENT}', 'RET=HDRS'])
 
     def pass_on(self, table, make, modes):
         """Through a server that passes it on to stdio-server."""
@@ -516,6 +574,8 @@ def add_server_tests():
     for table in BEHIND_PROXY, FROM_SEND:
         for modes in TOGETHER[2:]:
             add_server_test(table, 'aiosmtpd', modes, Servers.receive, functools.partial(AiosmtpdServer, modes))
+        for modes in TOGETHER[1:] if table is BEHIND_PROXY else TOGETHER[1:4]:
+            add_server_test(table, 'smtp-server', modes, Servers.receive, functools.partial(smtp_server, modes))
     add_server_test(BEHIND_PROXY, 'smtp-sink', ('LMTP',), Servers.receive, functools.partial(SmtpSink, at='lmtp'))
 
 

@@ -17,7 +17,8 @@ import unittest
 from harness import PATIENCE
 from maild import wait_for
 from matrix import FROM_SEND, SERVERS, cells
-from receivers import DOMAIN, Aiosmtpd, Exim, MaildReceiver, OpenSMTPD, Postfix, SmtpSink, StdioServer
+from receivers import (DOMAIN, Aiosmtpd, Exim, MaildReceiver, OpenSMTPD, Postfix, Sendmail, SmtpServer, SmtpSink,
+                       StdioServer)
 from test_senders import CONTENTS, HEADER, RECIPIENT, SENDER, compare, lines_of
 
 SEND = os.environ['SEND']
@@ -354,8 +355,12 @@ def add_tests(name, make, *places, without=()):
 
 add_tests('Postfix', Postfix, 'ipv4', 'ipv6')
 add_tests('Exim', Exim, 'ipv4', 'ipv6')
+add_tests('sendmail', Sendmail, 'ipv4', 'ipv6')
 add_tests('OpenSMTPD', OpenSMTPD, 'ipv4', 'ipv6')
 add_tests('aiosmtpd', Aiosmtpd, 'ipv4', 'ipv6')
+# It takes each line that begins with a dot by itself: 50 MB last eight seconds.
+add_tests('smtp-server', SmtpServer, 'ipv4', 'ipv6', without=('cell_50_megabytes',))
+add_tests('smtp-server, LMTP', functools.partial(SmtpServer, 'lmtp'), 'lmtp')
 add_tests('maild', MaildReceiver, 'ipv4', 'ipv6', 'lmtp', 'unix lmtp')
 add_tests('stdio-server', StdioServer, 'ipv4')
 add_tests('stdio-server, LMTP', lambda: StdioServer('--lmtp'), 'lmtp')
