@@ -67,6 +67,12 @@ static void on_xclient(struct session *session, const struct answer *reply)
   session->hello_ticket = 0;
 }
 
+/* Where a chunk was refused, the client may be at its next message before the chunks behind that one are answered. */
+static int is_of_this_message(const struct session *session, const ehlo_client_event *event)
+{
+  return session->stage != STAGE_NONE && event->tag == session->mail_tag;
+}
+
 static void on_reply(struct session *session, const ehlo_client_event *event)
 {
   const ehlo_client_event_reply *reply = &event->as.reply;
@@ -83,10 +89,13 @@ static void on_reply(struct session *session, const ehlo_client_event *event)
   case EHLO_VERB_XCLIENT: on_xclient(session, answer); break;
   case EHLO_VERB_DATA:
   case EHLO_VERB_BDAT:
-    if (answer->code >= 400)
+    if (answer->code >= 400 && is_of_this_message(session, event))
       front_verdict(session, answer);
     break;
-  case EHLO_VERB_MESSAGE: front_verdict(session, answer); break;
+  case EHLO_VERB_MESSAGE:
+    if (is_of_this_message(session, event))
+      front_verdict(session, answer);
+    break;
   case EHLO_VERB_RESULT:
     if (session->results_answered < session->result_count)
       front_answer(session, session->results[session->results_answered++], answer);

@@ -116,6 +116,40 @@ class Senders(Test):
                 self.assertEqual(peer.code('QUIT'), 221)
                 self.assertEqual(len(server.spool.messages()), 2)
 
+    def test_proxy_chunk_refused(self):
+        """proxy: --bdat: a chunk is refused, and the last one answered late: the next message has its own verdict"""
+        class Chunks(NextHop):
+            """Refuses the first chunk; says `late` to the second when it may."""
+            def serve(self, connection, lines, said):
+                self.count, self.may = 0, threading.Event()
+                while line := lines.readline():
+                    line = line.decode().rstrip('\r\n')
+                    said.append(line.partition(' LAST')[0].rstrip('0123456789 '))
+                    if line.startswith('BDAT'):
+                        lines.read(int(line.split(' ')[1]))
+                        self.count += 1
+                        if self.count == 2:
+                            self.may.wait(PATIENCE)
+                        line = ('452 4.3.1 No room', late)[self.count - 1] if self.count < 3 else f'250 {self.count}'
+                    else:
+                        line = self.answers[line[:4]]
+                    self.reply(connection, line)
+                return 'closed'
+        for late in '503 5.5.1 RSET first', '250 2.6.0 Stored':
+            with Chunks(offers='PIPELINING, CHUNKING') as server, Proxy(server.port, '--bdat') as proxy:
+                with proxy.peer() as peer:
+                    self.assertEqual(peer.codes(*OPEN), [250] * 3)
+                    peer.send(b'BDAT %d LAST\r\n' % len(MESSAGE) + MESSAGE)
+                    self.assertEqual(peer.reply(), [(452, '4.3.1 No room')])
+                    self.assertEqual(peer.code('RSET'), 250)
+                    server.may.set()
+                    self.assertEqual(peer.codes(*OPEN[1:]), [250] * 2)
+                    peer.send(b'BDAT %d LAST\r\n' % len(MESSAGE) + MESSAGE)
+                    self.assertEqual(peer.reply(), [(250, '4')])
+            server.ended()
+            first = ['MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>', 'BDAT', 'BDAT']
+            self.assertEqual(server.said[0][1:], [*first, 'RSET', *first, 'QUIT'])
+
     def test_proxy_binary(self):
         """proxy: BINARYMIME is offered where the next hop has it, and every octet goes through"""
         content = b'Content-Transfer-Encoding: binary\r\n\r\n' + bytes(range(256)) * 200
