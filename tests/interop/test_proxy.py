@@ -626,6 +626,32 @@ class Filter(Test):
         self.assertEqual((reply, contents), ([(451, '4.3.0 The message could not be looked at in time')], []))
         self.assertEqual(self.sleepers(), [])
 
+    def test_proxy_filter_leaves_group(self):
+        """proxy: --filter: one that left its process group takes too long: it is killed, and nobody waits for it"""
+        path = '/tmp/ehlo-proxy-filter'
+        with open(path, 'w') as file:
+            file.write('import os, sys\nos.setpgid(0, os.getpgid(os.getppid()))\n'
+                       f'os.execvp("sleep", ["sleep", "{SLEEP}"])\n')
+        reply, contents = self.run_filter(f'exec python3 {path}', options=('--filter-timeout', '1'))
+        self.assertEqual((reply, contents), ([(451, '4.3.0 The message could not be looked at in time')], []))
+        self.assertEqual(self.sleepers(), [])
+        os.unlink(path)
+
+    def test_proxy_filter_closes_output(self):
+        """proxy: --filter: one that closes its output and goes on costs the proxy no time"""
+        with NextHop() as server, Proxy(server.port, '--filter', 'exec >&- 2>&-; sleep 2') as proxy:
+            with proxy.peer() as peer:
+                before = self.seconds(proxy)
+                self.assertEqual(peer.deliver(), 250)
+                self.assertLess(self.seconds(proxy) - before, 0.5)
+
+    @staticmethod
+    def seconds(proxy):
+        """Of the processor's time."""
+        with open(f'/proc/{proxy.process.pid}/stat') as file:
+            times = file.read().rpartition(') ')[2].split(' ')[11:13]
+        return sum(map(int, times)) / os.sysconf('SC_CLK_TCK')
+
     @staticmethod
     def sleepers():
         found = []
