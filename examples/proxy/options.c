@@ -38,7 +38,7 @@ static const char usage[] =
     "  --filter-timeout SECONDS        that it may take, else 451 (300)\n"
     "  --directory DIR                 where messages wait for it, in files without a name (/var/tmp)\n"
     "  --xclient, --xforward           tell the server by XCLIENT or XFORWARD who the client is\n"
-    "  --max-size N                    octets in a message (what the server takes; with a filter 100 MiB)\n"
+    "  --max-size N                    octets in a message (what the server takes; with a filter 100 MiB at most)\n"
     "  --max-errors N                  of a client before 421 (20; 0: no limit)\n"
     "  --max-connections N             at a time; others wait (1000)\n"
     "  --timeout SECONDS               that a client may be silent (300)\n"
@@ -224,6 +224,8 @@ void read_options(int argc, char **argv)
   if (optind < argc)
     bad_usage(argv[optind], "only options are understood; see --help");
   check(&line);
+  if (settings.filter != NULL && settings.server.max_message_size == 0)
+    settings.server.max_message_size = FILTER_SIZE;
   make_contexts(&line);
   set_limits();
   addresses_find(&settings.next, "--next", line.next, 0);

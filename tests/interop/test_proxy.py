@@ -315,6 +315,10 @@ class Dialogue(Test):
                     self.assertEqual(peer.code(f'{MAIL} SIZE=1001'), 552)
                 else:
                     self.assertEqual(peer.code(f'{MAIL} RET=FULL'), 555)
+        for word in 'NO-SOLICITING ;;;', 'MT-PRIORITY <odd>', 'NO-SOLICITING gr\xfc\xdfe':  # is not passed on
+            with NextHop(offers=f'{word}, DSN') as server, Proxy(server.port) as proxy, proxy.peer() as peer:
+                self.assertEqual({text for _, text in peer.command('EHLO client.example')[1:]},
+                                 {'PIPELINING', 'CHUNKING', 'HELP', 'DSN'}, word)
         with NextHop({'EHLO': '502 no'}) as server:
             server.answers['HELO'] = '250 next.example'
             with Proxy(server.port) as proxy, proxy.peer() as peer:
@@ -617,8 +621,10 @@ class Filter(Test):
                 self.assertEqual(peer.deliver(b'x' * 999 + b'\r\n', (MAIL, RCPT)), 552)
                 self.assertEqual(peer.deliver(MESSAGE, (MAIL, RCPT)), 250)
             self.assertEqual(len(server.contents), 2)
-        with NextHop() as server, Proxy(server.port, '--filter', 'exit 0') as proxy, proxy.peer() as peer:
-            self.assertIn((250, 'SIZE 104857600'), peer.command('EHLO client.example'))
+        for offers, size in ('', 104857600), ('SIZE 999999999999', 104857600), ('SIZE 7000', 7000):
+            with NextHop(offers=offers) as server, Proxy(server.port, '--filter', 'exit 0') as proxy:
+                with proxy.peer() as peer:
+                    self.assertIn((250, f'SIZE {size}'), peer.command('EHLO client.example'))
 
     def test_proxy_filter_time(self):
         """proxy: --filter: one that takes too long is 451, and it and its children are killed"""
