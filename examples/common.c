@@ -7,9 +7,12 @@
 #include "common.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 const char *program = "ehlo";
 
@@ -37,9 +40,12 @@ void bad_system(const char *what, const char *why)
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
   uint64_t value;
-  if (ehlo_parse_number(ehlo_span_of(text), 20, &value) != EHLO_OK || value < least || value > most)
-    bad_usage(option, "a number is needed, within its limits");
-  return value;
+  char why[80];
+  if (ehlo_parse_number(ehlo_span_of(text), 20, &value) == EHLO_OK && value >= least && value <= most)
+    return value;
+  snprintf(why, sizeof why, "a number from %" PRIu64 " to %" PRIu64 " is needed", least, most);
+  bad_usage(option, why);
+  return 0;
 }
 
 ehlo_span option_domain(const char *option, const char *text)
@@ -60,6 +66,17 @@ ehlo_path option_address(const char *option, const char *text)
   if (ehlo_parse_mailbox(whole, EHLO_PARSE_UTF8, &parsed, &used) != EHLO_OK || used != whole.len)
     bad_usage(option, "an address of the form local-part@domain is needed");
   return parsed;
+}
+
+void open_standard_descriptors(void)
+{
+  int fd;
+  do
+    fd = open("/dev/null", O_WRONLY);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd < 0)
+    bad_system("/dev/null", strerror(errno));
+  close(fd);
 }
 
 void *must_allocate(size_t count, size_t size)
