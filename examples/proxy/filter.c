@@ -38,6 +38,14 @@ static int open_file(void)
   return fd;
 }
 
+int filter_can_keep(void)
+{
+  int fd = open_file();
+  if (fd >= 0)
+    close(fd);
+  return fd >= 0;
+}
+
 static int write_span(int fd, ehlo_span span)
 {
   while (span.len > 0) {

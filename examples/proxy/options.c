@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "proxy.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,12 +176,30 @@ static void check(const struct command_line *line)
     bad_usage("--hostname", "this host's name is needed; see --help");
   if (settings.xclient && settings.xforward)
     bad_usage("--xforward", "goes without --xclient, which tells the server the same");
+  if (line->behind.authorities != NULL && settings.next_tls == NEXT_TLS_OFF)
+    bad_usage("--next-cafile", "goes with --next-tls require or implicit; without it there is no TLS to the server");
+  if (settings.filter == NULL && (settings.directory != NULL || settings.filter_timeout != 0))
+    bad_usage(settings.directory != NULL ? "--directory" : "--filter-timeout", "goes with --filter");
   if (line->front.key != NULL && line->front.certificate == NULL)
     bad_usage("--tls-key", "goes with --tls-cert");
   for (size_t i = 0; i < line->listen_count; i++) {
     if (line->listen[i].implicit && line->front.certificate == NULL)
       bad_usage("--tls-listen", "needs --tls-cert");
   }
+}
+
+static void prepare_filter(void)
+{
+  if (settings.filter == NULL)
+    return;
+  if (settings.filter_timeout == 0)
+    settings.filter_timeout = FILTER_TIMEOUT;
+  if (settings.directory == NULL)
+    settings.directory = "/var/tmp";
+  if (settings.server.max_message_size == 0)
+    settings.server.max_message_size = FILTER_SIZE;
+  if (!filter_can_keep())
+    bad_system(settings.directory, strerror(errno));
 }
 
 static void make_contexts(struct command_line *line)
@@ -214,9 +233,7 @@ void read_options(int argc, char **argv)
 {
   struct command_line line = {.listen = must_allocate((size_t)argc, sizeof *line.listen)};
   int option;
-  settings.filter_timeout = FILTER_TIMEOUT;
   settings.max_connections = MAX_CONNECTIONS;
-  settings.directory = "/var/tmp";
   ehlo_server_config_init(&settings.server, sizeof settings.server);
   ehlo_client_config_init(&settings.client, sizeof settings.client);
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -224,8 +241,7 @@ void read_options(int argc, char **argv)
   if (optind < argc)
     bad_usage(argv[optind], "only options are understood; see --help");
   check(&line);
-  if (settings.filter != NULL && settings.server.max_message_size == 0)
-    settings.server.max_message_size = FILTER_SIZE;
+  prepare_filter();
   make_contexts(&line);
   set_limits();
   addresses_find(&settings.next, "--next", line.next, 0);

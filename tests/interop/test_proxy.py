@@ -7,6 +7,7 @@ import os
 import smtplib
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -612,8 +613,12 @@ class Filter(Test):
 
     def test_proxy_filter_room(self):
         """proxy: --filter: a place for messages that is not there is 452; --max-size holds"""
-        reply, contents = self.run_filter('exit 0', options=('--directory', '/nowhere'))
-        self.assertEqual((reply[0][0], contents), (452, []))
+        with tempfile.TemporaryDirectory() as place, NextHop() as server:
+            os.mkdir(f'{place}/gone')
+            with Proxy(server.port, '--filter', 'exit 0', '--directory', f'{place}/gone') as proxy, proxy.peer() as peer:
+                os.rmdir(f'{place}/gone')
+                self.assertEqual([peer.deliver(), peer.deliver(MESSAGE, OPEN[1:])], [452] * 2)
+            self.assertEqual(server.contents, [])
         with NextHop() as server, Proxy(server.port, '--filter', 'exit 0', '--max-size', '1000') as proxy:
             with proxy.peer() as peer:
                 self.assertIn((250, 'SIZE 1000'), peer.command('EHLO client.example'))
@@ -863,18 +868,39 @@ class Who(Test):
                 self.assertEqual((refusal.exception.smtp_code, refusal.exception.smtp_error),
                                  (554, b'5.7.1 No viruses here'))
 
+    def test_proxy_closed_descriptors(self):
+        """proxy: with standard input, output and error closed neither side hears anything but SMTP"""
+        path = '/tmp/ehlo-proxy-closed'
+        with NextHop() as server, contextlib.suppress(FileNotFoundError):
+            os.unlink(path) if os.path.exists(path) else None
+            process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', PROXY, '--listen', path, '--next',
+                                        f'127.0.0.1:{server.port}', '--hostname', 'x.example', '--filter', 'cat'])
+            try:
+                wait_for(lambda: os.path.exists(path) or process.poll() is not None, 20, 'proxy to listen')
+                for _ in range(2):
+                    with Peer(path) as peer:
+                        self.assertEqual(peer.deliver(), 250)
+                        self.assertEqual(peer.code('QUIT'), 221)
+            finally:
+                process.terminate()
+                self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertEqual(server.contents, [MESSAGE] * 2)
+
     def test_proxy_usage(self):
         """proxy: bad usage is 64, and says what is needed"""
         good = '--listen', '127.0.0.1:0', '--next', '127.0.0.1:25', '--hostname', 'x.example'
         for options in ((), good[:4], good[2:], (*good[:2], *good[4:]), (*good, 'word'), (*good, '--next-tls', 'maybe'),
                         (*good, '--xclient', '--xforward'), (*good, '--tls-listen', '127.0.0.1:0'),
-                        (*good, '--tls-key', '/x'), (*good[:3], 'nowhere', *good[4:]), ('--unknown',)):
+                        (*good, '--next-cafile', '/etc/passwd'), (*good, '--directory', '/tmp'),
+                        (*good, '--filter-timeout', '1'), (*good, '--tls-key', '/x'), (*good[:3], 'nowhere', *good[4:]), ('--unknown',)):
             done = subprocess.run([PROXY, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE,
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (64, ''), options)
             self.assertRegex(done.stderr, r'proxy: .*\n')
-        done = subprocess.run([PROXY, *good, '--tls-cert', '/nowhere'], capture_output=True, encoding='utf-8',
-                              timeout=PATIENCE, check=False)
-        self.assertEqual(done.returncode, 71)
+        for options in ('--tls-cert', '/nowhere'), ('--filter', 'true', '--directory', '/nowhere'):
+            done = subprocess.run([PROXY, *good, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE,
+                                  check=False)
+            self.assertEqual(done.returncode, 71, options)
+            self.assertIn('/nowhere', done.stderr)
         done = subprocess.run([PROXY, '--help'], capture_output=True, encoding='utf-8', timeout=PATIENCE, check=True)
         self.assertRegex(done.stdout, r'(?s)^usage: proxy .*--xforward')
