@@ -399,6 +399,20 @@ class Lost(Test):
         with NextHop({'EHLO': None}) as server, Proxy(server.port) as proxy, proxy.peer() as peer:
             self.assertEqual(peer.greeting[0][0], 421)
 
+    def test_proxy_says_why(self):
+        """proxy: the log has what the next hop said, or did, when there is no session with it"""
+        broke = 421, 'proxy.example The next hop broke the protocol'
+        refuses = 421, 'proxy.example The next hop refuses the session'
+        lost = 421, 'proxy.example There is no connection to the next hop any more'
+        for more, expected, why in (({'greeting': '554 5.7.1 Not you'}, (554, '5.7.1 Not you'),
+                                     'session is refused: 554 5.7.1 Not you'),
+                                    ({'answers': {'EHLO': '550 Who?'}}, refuses, 'EHLO is refused: 550 Who?'),
+                                    ({'greeting': 'SSH-2.0-x'}, broke, 'broke the protocol: syntax'),
+                                    ({'greeting': None}, lost, 'the connection was lost')):
+            with NextHop(**more) as server, Proxy(server.port) as proxy, proxy.peer() as peer:
+                self.assertEqual(peer.greeting, [expected])
+                wait_for(lambda: f'proxy: 127.0.0.1:{server.port}: {why}\n' in proxy.log(), 5, proxy.log)
+
     def test_proxy_lost(self):
         """proxy: the next hop drops or stalls at each stage: 421, or 451 for the message, and never a second one"""
         for answer in None, NextHop.HOLD:
@@ -812,6 +826,20 @@ class Tls(Test):
             with self.client(proxy.port, True) as client:
                 client.sendmail(SENDER, [RECIPIENT], CONTENTS['dots'])
             self.one(server.spool, CONTENTS['dots'])
+
+    def test_tls_proxy_refused(self):
+        """proxy: STARTTLS is refused: with try it goes on in clear, but for what else was asked; else it does not"""
+        for options, offers, text in ((('try',), '', 'proxy.example ESMTP Service ready'),
+                                      (('require',), '', 'proxy.example The next hop refuses the session'),
+                                      (('try', '--xclient'), '', 'proxy.example The next hop does not offer XCLIENT'),
+                                      (('try', '--xclient'), 'XCLIENT ADDR', 'proxy.example ESMTP Service ready')):
+            with NextHop({'STARTTLS': '454 4.7.0 Not now', 'XCLIENT': '220 next.example'},
+                         offers=', '.join(filter(None, ('STARTTLS', offers)))) as server:
+                with Proxy(server.port, '--next-tls', *options) as proxy, proxy.peer() as peer:
+                    self.assertEqual(peer.greeting[0][1], text)
+                    if peer.greeting[0][0] == 220:
+                        self.assertEqual(peer.deliver(), 250)
+                    wait_for(lambda: 'STARTTLS is refused: 454 4.7.0 Not now\n' in proxy.log(), 5, proxy.log)
 
     def test_tls_proxy_injection(self):
         """proxy: what stands behind STARTTLS in clear is not taken for what was said under TLS"""
