@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -37,15 +36,20 @@ void bad_system(const char *what, const char *why)
   exit(EX_OSERR);
 }
 
+static void bad_number(const char *option, uint64_t least, uint64_t most)
+{
+  char why[80];
+  snprintf(why, sizeof why, "a number from %llu to %llu is needed", (unsigned long long)least,
+           (unsigned long long)most);
+  bad_usage(option, why);
+}
+
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
   uint64_t value;
-  char why[80];
-  if (ehlo_parse_number(ehlo_span_of(text), 20, &value) == EHLO_OK && value >= least && value <= most)
-    return value;
-  snprintf(why, sizeof why, "a number from %" PRIu64 " to %" PRIu64 " is needed", least, most);
-  bad_usage(option, why);
-  return 0;
+  if (ehlo_parse_number(ehlo_span_of(text), 20, &value) != EHLO_OK || value < least || value > most)
+    bad_number(option, least, most);
+  return value;
 }
 
 ehlo_span option_domain(const char *option, const char *text)

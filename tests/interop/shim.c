@@ -4,6 +4,7 @@
  *     broken    fsync fails with EIO; with a number in the file, in each process after so many that succeed
  *     full      writing to files fails with ENOSPC
  *     crowded   no descriptor for a new file: EMFILE
+ *     old       there is no IPv6
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +75,14 @@ static int open_at(const char *name, int directory, const char *path, int flags,
   if ((flags & O_CREAT) != 0 && wanted("crowded"))
     return errno = EMFILE, -1;
   return next(directory, path, flags, mode);
+}
+
+int socket(int family, int type, int protocol)
+{
+  int (*next)(int, int, int) = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
+  if (family == AF_INET6 && wanted("old"))
+    return errno = EAFNOSUPPORT, -1;
+  return next(family, type, protocol);
 }
 
 #define OPENAT(name)                                                 \

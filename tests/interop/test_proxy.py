@@ -27,6 +27,7 @@ from test_tls import PASSWORD, USER, TlsServer
 
 setUpModule, tearDownModule = test_tls.setUpModule, test_tls.tearDownModule
 
+SHIM = os.environ['SHIM']
 SLEEP = 1000000 + os.getpid()  # seconds: no other process sleeps as long
 MAIL, RCPT = 'MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>'
 
@@ -895,6 +896,33 @@ class Who(Test):
                     python_smtplib(front.port, CONTENTS['ordinary'] + b'virus\r\n')
                 self.assertEqual((refusal.exception.smtp_code, refusal.exception.smtp_error),
                                  (554, b'5.7.1 No viruses here'))
+
+    def test_proxy_stale_socket(self):
+        """proxy: a Unix socket that a dead proxy left is replaced, and one that a living one has is not; nor a file"""
+        with tempfile.TemporaryDirectory() as place, NextHop() as server:
+            path = f'{place}/socket'
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(path)
+                dead.listen()
+            with Proxy(server.port, listen=('--listen', path)) as proxy, proxy.peer() as peer:
+                again = subprocess.run([*proxy.command], capture_output=True, encoding='utf-8', timeout=PATIENCE,
+                                       check=False)
+                self.assertEqual((again.returncode, again.stderr), (71, f'proxy: {path}: Address already in use\n'))
+                self.assertEqual(peer.deliver(), 250)
+            self.assertEqual(os.listdir(place), [])
+            with open(path, 'w') as file:
+                file.write('mine')
+            again = subprocess.run([*proxy.command], capture_output=True, timeout=PATIENCE, check=False)
+            self.assertEqual((again.returncode, os.path.getsize(path)), (71, 4))
+
+    def test_proxy_without_ipv6(self):
+        """proxy: every address, on a system without IPv6"""
+        with tempfile.TemporaryDirectory() as place, NextHop() as server:
+            open(f'{place}/old', 'w').close()
+            under = 'env', f'LD_PRELOAD={SHIM}', f'SHIM_DIRECTORY={place}'
+            with Proxy(server.port, listen=('--listen', '*:0'), under=under) as proxy, proxy.peer() as peer:
+                self.assertEqual(peer.deliver(), 250)
+            self.assertEqual(len(proxy.places), 1)
 
     def test_proxy_closed_descriptors(self):
         """proxy: with standard input, output and error closed neither side hears anything but SMTP"""
