@@ -28,6 +28,7 @@ static int find_path(struct addresses *addresses, const char **why)
   addresses->list[0].size = sizeof *address;
   addresses->count = 1;
   strcpy(addresses->host, addresses->text);
+  strcpy(addresses->name, "localhost");
   return 0;
 }
 
@@ -50,6 +51,7 @@ static int find_host(struct addresses *addresses, int listening, const char **wh
   snprintf(host, sizeof addresses->host, "%.*s", (int)(colon - text) - 2 * brackets, text + brackets);
   if (host[0] == '\0' || (!brackets && strpbrk(host, "[:]") != NULL))
     return *why = "HOST:PORT is needed, an IPv6 address in brackets", EX_USAGE;
+  snprintf(addresses->name, sizeof addresses->name, "%.*s", (int)strcspn(host, "%"), host); /* a zone is our own */
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = listening ? AI_PASSIVE : 0};
   struct addrinfo *found;
   int error = getaddrinfo(listening && strcmp(host, "*") == 0 ? NULL : host, colon + 1, &hints, &found);

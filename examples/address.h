@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Names are looked up once, when a host starts: whoever serves many connections on one thread cannot wait for the DNS.
+ * Who serves many connections on one thread looks names up once, when it starts: it cannot wait for the DNS.
  */
 #ifndef EHLO_EXAMPLES_ADDRESS_H
 #define EHLO_EXAMPLES_ADDRESS_H
@@ -22,6 +22,7 @@ struct address {
 struct addresses {
   const char *text;        /* as the command line has it */
   char host[ADDRESS_HOST]; /* without the port and brackets; the path of a Unix socket */
+  char name[ADDRESS_HOST]; /* whom a certificate has to be for: that host, "localhost" for a Unix socket */
   struct address list[ADDRESS_MOST];
   size_t count;
 };

@@ -181,7 +181,7 @@ static int start_tls(struct connection *connection)
 {
   connection->phase = PHASE_HANDSHAKE;
   timer_set(&connection->timer, loop_now() + CONNECT_TIMEOUT * 1000);
-  if (stream_start_client(&connection->stream, settings.tls, settings.tls_name) != 0) {
+  if (stream_start_client(&connection->stream, settings.tls, settings.server.name) != 0) {
     unexpected(connection, "TLS", tls_error());
     ehlo_client_eof(connection->client);
     finish(connection);

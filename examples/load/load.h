@@ -47,7 +47,6 @@ struct settings {
   uint32_t recipients;
   enum security security;
   tls_context *tls;
-  const char *tls_name; /* that its certificate must be for */
   int insist_pipelining, insist_chunking;
   int quiet, progress;
 };

@@ -186,7 +186,6 @@ static void make_tls(const struct command_line *line)
   settings.tls = tls_client_context(&line->tls);
   if (settings.tls == NULL)
     bad_system("TLS", tls_error());
-  settings.tls_name = settings.server.list[0].socket.ss_family == AF_UNIX ? "localhost" : settings.server.host;
 }
 
 void read_options(int argc, char **argv)
