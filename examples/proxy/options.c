@@ -46,7 +46,8 @@ static const char usage[] =
     "  --help, --version               show this, or the version\n"
     "\n"
     "The log goes to standard error. SIGTERM stops in order, twice: at once.\n"
-    "Exit codes: 0, 64 bad usage, 68 a name is not known, 71 the system refuses something.\n";
+    "Exit codes: 0, 64 bad usage, 66 certificates that cannot be read, 68 a name is not known, 69 TLS was not built\n"
+    "in, 71 the system refuses something.\n";
 
 enum {
   LISTEN = 1,
@@ -202,13 +203,19 @@ static void prepare_filter(void)
     bad_system(settings.directory, strerror(errno));
 }
 
+static void no_tls(void)
+{
+  complain("TLS", tls_error());
+  exit(tls_is_there() ? EX_NOINPUT : EX_UNAVAILABLE);
+}
+
 static void make_contexts(struct command_line *line)
 {
   if (line->front.certificate != NULL && (settings.front_context = tls_server_context(&line->front)) == NULL)
-    bad_system("TLS", tls_error());
+    no_tls();
   line->behind.take_any = settings.next_tls == NEXT_TLS_TRY;
   if (settings.next_tls != NEXT_TLS_OFF && (settings.next_context = tls_client_context(&line->behind)) == NULL)
-    bad_system("TLS", tls_error());
+    no_tls();
 }
 
 /* What holds for all sessions, whatever the next hop offers. */

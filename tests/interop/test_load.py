@@ -417,6 +417,10 @@ class Load(unittest.TestCase):
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (64, ''), options)
             self.assertRegex(done.stderr, r'load: .*\n')
+        done = subprocess.run(command('127.0.0.1:25', '--tls', '--cafile', '/nowhere'), capture_output=True,
+                              encoding='utf-8', timeout=PATIENCE, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (66, '', 'load: TLS: /nowhere: No such file or directory\n'))
         done = subprocess.run([LOAD, '--help'], capture_output=True, encoding='utf-8', timeout=PATIENCE, check=True)
         self.assertRegex(done.stdout, r'(?s)^usage: load .*--messages-per-connection')
 

@@ -630,7 +630,8 @@ class Filter(Test):
         """proxy: --filter: a place for messages that is not there is 452; --max-size holds"""
         with tempfile.TemporaryDirectory() as place, NextHop() as server:
             os.mkdir(f'{place}/gone')
-            with Proxy(server.port, '--filter', 'exit 0', '--directory', f'{place}/gone') as proxy, proxy.peer() as peer:
+            options = '--filter', 'exit 0', '--directory', f'{place}/gone'
+            with Proxy(server.port, *options) as proxy, proxy.peer() as peer:
                 os.rmdir(f'{place}/gone')
                 self.assertEqual([peer.deliver(), peer.deliver(MESSAGE, OPEN[1:])], [452] * 2)
             self.assertEqual(server.contents, [])
@@ -948,15 +949,17 @@ class Who(Test):
         for options in ((), good[:4], good[2:], (*good[:2], *good[4:]), (*good, 'word'), (*good, '--next-tls', 'maybe'),
                         (*good, '--xclient', '--xforward'), (*good, '--tls-listen', '127.0.0.1:0'),
                         (*good, '--next-cafile', '/etc/passwd'), (*good, '--directory', '/tmp'),
-                        (*good, '--filter-timeout', '1'), (*good, '--tls-key', '/x'), (*good[:3], 'nowhere', *good[4:]), ('--unknown',)):
+                        (*good, '--filter-timeout', '1'), (*good, '--tls-key', '/x'),
+                        (*good[:3], 'nowhere', *good[4:]), ('--unknown',)):
             done = subprocess.run([PROXY, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE,
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (64, ''), options)
             self.assertRegex(done.stderr, r'proxy: .*\n')
-        for options in ('--tls-cert', '/nowhere'), ('--filter', 'true', '--directory', '/nowhere'):
+        for status, *options in ((66, '--tls-cert', '/nowhere'), (71, '--filter', 'true', '--directory', '/nowhere'),
+                                 (66, '--next-tls', 'try', '--next-cafile', '/nowhere')):
             done = subprocess.run([PROXY, *good, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE,
                                   check=False)
-            self.assertEqual(done.returncode, 71, options)
+            self.assertEqual(done.returncode, status, options)
             self.assertIn('/nowhere', done.stderr)
         done = subprocess.run([PROXY, '--help'], capture_output=True, encoding='utf-8', timeout=PATIENCE, check=True)
         self.assertRegex(done.stdout, r'(?s)^usage: proxy .*--xforward')
