@@ -165,7 +165,7 @@ static int on_auth(struct session *session, const ehlo_event *event)
   uint32_t there = ehlo_client_mechanisms(session->client);
   if ((there >> credentials.mechanism & 1) == 0 || credentials.authzid.len > 0)
     credentials.mechanism = EHLO_SASL_PLAIN; /* LOGIN cannot say whom to act as */
-  if ((there >> credentials.mechanism & 1) == 0)
+  if ((there >> credentials.mechanism & 1) == 0 && credentials.authzid.len == 0)
     credentials.mechanism = EHLO_SASL_LOGIN;
   return put_off(session, event->ticket, ehlo_client_auth(session->client, &credentials, event->ticket));
 }

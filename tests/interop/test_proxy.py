@@ -1,11 +1,13 @@
 """test_proxy.py: examples/proxy between clients and mail servers of the world: what comes out behind it is what went
 in, and what the server says is what the client gets."""
 
+import base64
 import contextlib
 import glob
 import os
 import smtplib
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -794,6 +796,28 @@ class Tls(Test):
                         self.assertEqual(peer.greeting[0][0], code)
                         if code == 220:
                             self.assertEqual(peer.deliver(), 250)
+
+    def test_tls_proxy_auth_as(self):
+        """proxy: who logs in to act as another does not become himself where the next hop has LOGIN alone by then"""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(test_tls.CERTIFICATE, test_tls.KEY)
+        class Changing(NextHop):
+            def talk(self, connection):
+                with contextlib.suppress(OSError):
+                    super().talk(context.wrap_socket(connection, server_side=True))
+        def change(line):
+            if line.startswith('XCLIENT'):
+                server.answers['EHLO'] = '250-next.example\r\n250-XCLIENT ADDR\r\n250 AUTH LOGIN'
+        for name, code in ('other', 554), ('', 235):
+            answers = {'XCLIENT': '220 next.example', 'AUTH LOGIN': '334 VXNlcm5hbWU6', 'dTE=': '334 UGFzc3dvcmQ6',
+                       'cHc=': '235 2.7.0 You are u1'}
+            with Changing(answers, offers='XCLIENT ADDR, AUTH PLAIN LOGIN', before=change) as server:
+                with Proxy(f'localhost:{server.port}', *self.own(), '--xclient', '--next-tls', 'implicit',
+                           '--next-cafile', test_tls.CERTIFICATE) as proxy, self.client(proxy.port) as client:
+                    client.ehlo()
+                    initial = base64.b64encode(f'{name}\0u1\0pw'.encode()).decode()
+                    self.assertEqual(client.docmd('AUTH', f'PLAIN {initial}')[0], code)
+                self.assertEqual('AUTH LOGIN' in [line[:10] for line in server.said[0]], code == 235)
 
     def test_tls_proxy_auth_in_clear(self):
         """proxy: AUTH is not offered where what is behind is in clear, whatever is in front"""
