@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -320,4 +321,15 @@ void connection_begin(struct connection *connection)
   connection->block = must_allocate(1, ehlo_client_size(&settings.config));
   active++;
   pause_or_end(connection);
+}
+
+void connection_end(struct connection *connection)
+{
+  if (connection->open)
+    figures_message(FATE_FAILED, 0);
+  if (connection->phase == PHASE_PAUSED)
+    timer_stop(&connection->timer);
+  else if (connection->phase != PHASE_OVER)
+    close_socket(connection);
+  free(connection->block);
 }

@@ -78,13 +78,9 @@ int main(int argc, char **argv)
       figures_stop();
   }
 
-  for (uint32_t i = 0; i < settings.connections; i++) {
-    if (connections[i].open) /* nobody waits for its verdict any more */
-      figures_message(FATE_FAILED, 0);
-  }
-  int status = figures_report();
   for (uint32_t i = 0; i < settings.connections; i++)
-    free(connections[i].block);
+    connection_end(&connections[i]);
+  int status = figures_report();
   free(connections);
   for (uint32_t i = 0; i < settings.recipients; i++)
     free((void *)(uintptr_t)settings.to[i]);

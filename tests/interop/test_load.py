@@ -369,12 +369,12 @@ class Load(unittest.TestCase):
             until(GOOD if server.count == 1 else without(b'DATA'), then=stall)(server, connection, lines)
         with Scripted(serve) as server:
             process = subprocess.Popen(command(server.port, '--duration', 60, '--messages-per-connection', 1),
-                                       stdout=subprocess.PIPE, encoding='utf-8')
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8')
             for _ in range(2):
                 time.sleep(0.7)
                 process.send_signal(signal.SIGINT)
-            text, _ = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 1, text)
+            text, errors = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, errors), (1, ''), text)
         self.assertRegex(text, r'(?m)^accepted +1\n(.*\n)not accepted +1$')
 
     def test_load_closed_descriptors(self):
