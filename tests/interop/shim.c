@@ -1,10 +1,10 @@
 /* shim.c: preloaded, makes a disk that is slow, broken or full, while a file of a certain name is in $SHIM_DIRECTORY.
  *
+ *     old       there is no IPv6
  *     slow      fsync takes 300 ms
  *     broken    fsync fails with EIO; with a number in the file, in each process after so many that succeed
  *     full      writing to files fails with ENOSPC
  *     crowded   no descriptor for a new file: EMFILE
- *     old       there is no IPv6
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
