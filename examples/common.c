@@ -7,9 +7,11 @@
 #include "common.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 const char *program = "ehlo";
 
@@ -34,11 +36,19 @@ void bad_system(const char *what, const char *why)
   exit(EX_OSERR);
 }
 
+static void bad_number(const char *option, uint64_t least, uint64_t most)
+{
+  char why[80];
+  snprintf(why, sizeof why, "a number from %llu to %llu is needed", (unsigned long long)least,
+           (unsigned long long)most);
+  bad_usage(option, why);
+}
+
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
   uint64_t value;
   if (ehlo_parse_number(ehlo_span_of(text), 20, &value) != EHLO_OK || value < least || value > most)
-    bad_usage(option, "a number is needed, within its limits");
+    bad_number(option, least, most);
   return value;
 }
 
@@ -60,6 +70,17 @@ ehlo_path option_address(const char *option, const char *text)
   if (ehlo_parse_mailbox(whole, EHLO_PARSE_UTF8, &parsed, &used) != EHLO_OK || used != whole.len)
     bad_usage(option, "an address of the form local-part@domain is needed");
   return parsed;
+}
+
+void open_standard_descriptors(void)
+{
+  int fd;
+  do
+    fd = open("/dev/null", O_WRONLY);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd < 0)
+    bad_system("/dev/null", strerror(errno));
+  close(fd);
 }
 
 void *must_allocate(size_t count, size_t size)

@@ -25,6 +25,10 @@ uint64_t option_number(const char *option, const char *text, uint64_t least, uin
 ehlo_span option_domain(const char *option, const char *text);
 ehlo_path option_address(const char *option, const char *text);
 
+/* What is opened later must not become standard input, output or error because somebody closed that. Reading from it
+ * fails, as it would have. */
+void open_standard_descriptors(void);
+
 /* Memory, or the end of the process. For what is made before anything is served. */
 void *must_allocate(size_t count, size_t size);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -181,7 +182,7 @@ static int start_tls(struct connection *connection)
 {
   connection->phase = PHASE_HANDSHAKE;
   timer_set(&connection->timer, loop_now() + CONNECT_TIMEOUT * 1000);
-  if (stream_start_client(&connection->stream, settings.tls, settings.tls_name) != 0) {
+  if (stream_start_client(&connection->stream, settings.tls, settings.server.name) != 0) {
     unexpected(connection, "TLS", tls_error());
     ehlo_client_eof(connection->client);
     finish(connection);
@@ -320,4 +321,15 @@ void connection_begin(struct connection *connection)
   connection->block = must_allocate(1, ehlo_client_size(&settings.config));
   active++;
   pause_or_end(connection);
+}
+
+void connection_end(struct connection *connection)
+{
+  if (connection->open)
+    figures_message(FATE_FAILED, 0);
+  if (connection->phase == PHASE_PAUSED)
+    timer_stop(&connection->timer);
+  else if (connection->phase != PHASE_OVER)
+    close_socket(connection);
+  free(connection->block);
 }

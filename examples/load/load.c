@@ -33,9 +33,11 @@ static void on_interrupt(int number)
   interrupts++;
 }
 
+/* Without a terminal, too: a signal that comes just before the loop waits is seen at the next round. */
 static void on_progress(struct timer *timer)
 {
-  figures_progress();
+  if (settings.progress)
+    figures_progress();
   timer_set(timer, loop_now() + PROGRESS_EVERY);
 }
 
@@ -54,6 +56,7 @@ static void raise_limit(void)
 int main(int argc, char **argv)
 {
   program = "load";
+  open_standard_descriptors();
   read_options(argc, argv);
   raise_limit();
   message_prepare();
@@ -64,8 +67,7 @@ int main(int argc, char **argv)
 
   struct connection *connections = must_allocate(settings.connections, sizeof *connections);
   struct timer progress = {.fire = on_progress};
-  if (settings.progress)
-    timer_set(&progress, loop_now() + PROGRESS_EVERY);
+  timer_set(&progress, loop_now() + PROGRESS_EVERY);
   figures_begin();
   for (uint32_t i = 0; i < settings.connections; i++)
     connection_begin(&connections[i]);
@@ -76,9 +78,9 @@ int main(int argc, char **argv)
       figures_stop();
   }
 
-  int status = figures_report();
   for (uint32_t i = 0; i < settings.connections; i++)
-    free(connections[i].block);
+    connection_end(&connections[i]);
+  int status = figures_report();
   free(connections);
   for (uint32_t i = 0; i < settings.recipients; i++)
     free((void *)(uintptr_t)settings.to[i]);

@@ -47,7 +47,6 @@ struct settings {
   uint32_t recipients;
   enum security security;
   tls_context *tls;
-  const char *tls_name; /* that its certificate must be for */
   int insist_pipelining, insist_chunking;
   int quiet, progress;
 };
@@ -103,6 +102,9 @@ struct connection {
 
 /* Begins the first of `connection`; all zero but that is the beginning. */
 void connection_begin(struct connection *connection);
+
+/* Ends it, whatever is under way: a message whose verdict is not there was not accepted. */
+void connection_end(struct connection *connection);
 
 /* How many of them are not over. */
 uint32_t connections_active(void);

@@ -44,8 +44,8 @@ static const char usage[] =
     "Progress is shown if standard error is a terminal. SIGINT ends it in order and shows the figures; twice: at "
     "once.\n"
     "Exit codes: 0 every message was accepted for all recipients, 1 some were not, 69 there never was a connection,\n"
-    "64 bad usage, 68 the server's name is not known, 71 the system refuses something, 74 the figures could not be\n"
-    "printed.\n";
+    "or TLS was not built in, 64 bad usage, 66 certificates that cannot be read, 68 the server's name is not known,\n"
+    "71 the system refuses something, 74 the figures could not be printed.\n";
 
 enum {
   SERVER = 1,
@@ -176,6 +176,12 @@ static void set_hello(void)
   settings.config.hostname = ehlo_span_of(name);
 }
 
+static void no_tls(void)
+{
+  complain("TLS", tls_error());
+  exit(tls_is_there() ? EX_NOINPUT : EX_UNAVAILABLE);
+}
+
 static void make_tls(const struct command_line *line)
 {
   if (settings.security == SECURITY_NONE) {
@@ -185,8 +191,7 @@ static void make_tls(const struct command_line *line)
   }
   settings.tls = tls_client_context(&line->tls);
   if (settings.tls == NULL)
-    bad_system("TLS", tls_error());
-  settings.tls_name = settings.server.list[0].socket.ss_family == AF_UNIX ? "localhost" : settings.server.host;
+    no_tls();
 }
 
 void read_options(int argc, char **argv)

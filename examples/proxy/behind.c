@@ -69,9 +69,8 @@ static void next_shake(struct session *session)
 
 static void next_start_tls(struct session *session)
 {
-  const char *name = settings.next.list[0].socket.ss_family == AF_UNIX ? "localhost" : settings.next.host;
   side_shake(&session->next);
-  if (stream_start_client(&session->next.stream, settings.next_context, name) != 0)
+  if (stream_start_client(&session->next.stream, settings.next_context, settings.next.name) != 0)
     next_without_tls(session);
   else
     next_shake(session);

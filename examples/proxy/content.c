@@ -26,7 +26,7 @@ void content_begin(struct session *session)
 {
   struct answer answer;
   session->stage = STAGE_ASKED;
-  if (session->client != NULL && ehlo_client_data(session->client, 0) == EHLO_OK)
+  if (session->client != NULL && ehlo_client_data(session->client, session->mail_tag) == EHLO_OK)
     return;
   session->stage = STAGE_NONE;
   answer_say(&answer, 451, 3, 0, "The next hop cannot be given a message now");

@@ -38,6 +38,14 @@ static int open_file(void)
   return fd;
 }
 
+int filter_can_keep(void)
+{
+  int fd = open_file();
+  if (fd >= 0)
+    close(fd);
+  return fd >= 0;
+}
+
 static int write_span(int fd, ehlo_span span)
 {
   while (span.len > 0) {
@@ -79,21 +87,31 @@ int filter_read(struct session *session)
 
 /* ---- the program ------------------------------------------------------------------------------------------------- */
 
+static void close_output(struct session *session)
+{
+  if (session->filter_output.fd < 0)
+    return;
+  loop_forget(&session->filter_output);
+  close(session->filter_output.fd);
+  session->filter_output.fd = -1;
+}
+
+/* A pipe full of it, and no more at once: who writes without end must not keep others waiting. */
 static void take_output(struct session *session)
 {
-  char octets[4096];
-  ssize_t size;
-  while ((size = read(session->filter_output.fd, octets, sizeof octets)) > 0) {
-    for (ssize_t i = 0; i < size; i++) {
-      /* A line is kept until the next one begins; an empty one is none. */
-      int is_whole = session->line_length == 0 || session->line[session->line_length - 1] == '\n';
-      if (octets[i] == '\n' && is_whole)
-        continue;
-      if (is_whole)
-        session->line_length = 0;
-      if (session->line_length < FILTER_LINE - 1 || octets[i] == '\n')
-        session->line[session->line_length++] = octets[i];
-    }
+  static char octets[65536];
+  ssize_t size = session->filter_output.fd < 0 ? -1 : read(session->filter_output.fd, octets, sizeof octets);
+  if (size == 0)
+    close_output(session); /* else epoll would tell of its end again and again */
+  for (ssize_t i = 0; i < size; i++) {
+    /* A line is kept until the next one begins; an empty one is none. */
+    int is_whole = session->line_length == 0 || session->line[session->line_length - 1] == '\n';
+    if (octets[i] == '\n' && is_whole)
+      continue;
+    if (is_whole)
+      session->line_length = 0;
+    if (session->line_length < FILTER_LINE - 1 || octets[i] == '\n')
+      session->line[session->line_length++] = octets[i];
   }
 }
 
@@ -103,9 +121,8 @@ static void end_filter(struct session *session)
     return;
   timer_stop(&session->filter_timer);
   loop_forget(&session->filter_end);
-  loop_forget(&session->filter_output);
   close(session->filter_end.fd);
-  close(session->filter_output.fd);
+  close_output(session);
   session->filter = 0;
 }
 
@@ -152,15 +169,14 @@ static void on_end(struct source *source, unsigned events)
 
 static void on_output(struct source *source, unsigned events)
 {
-  struct session *session = owner_of(source, offsetof(struct session, filter_output));
-  take_output(session);
-  if (events & LOOP_GONE)
-    loop_want(source, 0);
+  (void)events;
+  take_output(owner_of(source, offsetof(struct session, filter_output)));
 }
 
 static void kill_filter(struct session *session)
 {
   kill(-session->filter, SIGKILL); /* with what it has started */
+  kill(session->filter, SIGKILL);  /* it may have left that group, and is waited for */
   waitpid(session->filter, NULL, 0);
   end_filter(session);
 }
@@ -198,6 +214,8 @@ static int start(struct session *session)
   pid_t pid = fork();
   if (pid == 0)
     run(session, output[1]);
+  if (pid > 0)
+    setpgid(pid, pid); /* whoever of the two is first */
   close(output[1]);
   int end = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
   session->filter_end = (struct source){.fd = end, .ready = on_end};

@@ -79,8 +79,9 @@ void front_verdict(struct session *session, const struct answer *answer)
   session->paused = 0; /* what was refused is drained */
   for (; session->results_answered < session->result_count; session->results_answered++, asked = 1)
     front_answer(session, session->results[session->results_answered], answer);
-  if (!asked || settings.server.protocol == EHLO_PROTOCOL_LMTP)
-    session->early = *answer;
+  int is_lmtp = settings.server.protocol == EHLO_PROTOCOL_LMTP; /* in which more recipients may ask */
+  if ((!asked || is_lmtp) && answer->code >= 400 && session->early.code == 0)
+    session->early = *answer; /* a yes there is only to what was asked */
 }
 
 /* ---- commands ---------------------------------------------------------------------------------------------------- */
@@ -164,7 +165,7 @@ static int on_auth(struct session *session, const ehlo_event *event)
   uint32_t there = ehlo_client_mechanisms(session->client);
   if ((there >> credentials.mechanism & 1) == 0 || credentials.authzid.len > 0)
     credentials.mechanism = EHLO_SASL_PLAIN; /* LOGIN cannot say whom to act as */
-  if ((there >> credentials.mechanism & 1) == 0)
+  if ((there >> credentials.mechanism & 1) == 0 && credentials.authzid.len == 0)
     credentials.mechanism = EHLO_SASL_LOGIN;
   return put_off(session, event->ticket, ehlo_client_auth(session->client, &credentials, event->ticket));
 }
@@ -250,8 +251,7 @@ static void on_end(struct session *session, const ehlo_event_end *end)
           (unsigned long long)end->octets);
   print_octets(stderr, ehlo_span_of(ehlo_end_name(end->reason)), 1);
   fputc('\n', stderr);
-  /* Where the next hop has all of it and has not answered the client is gone: there is nothing to take back. */
-  session->reset_due |= session->mail_open && session->stage != STAGE_ENDED;
+  session->reset_due |= session->mail_open;
   content_forget(session);
 }
 

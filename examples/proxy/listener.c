@@ -10,7 +10,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { BACKLOG = 1024, PAUSE = 100 /* milliseconds after accept failed for want of something */ };
@@ -76,21 +75,13 @@ static void announce(const struct listener *listener, const char *where)
     fprintf(stderr, "%s: listening on %.*s:%u\n", program, (int)(strrchr(where, ':') - where), where, port);
 }
 
-static void add(const struct address *address, const char *where, int implicit)
+static void add(int fd, const struct address *address, const char *where, int implicit)
 {
-  int on = 1;
   struct listener *listener = must_allocate(1, sizeof *listener);
-  int fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0)
+  if (listen(fd, BACKLOG) != 0)
     bad_system(where, strerror(errno));
   if (address->socket.ss_family == AF_UNIX)
     listener->path = strdup(where);
-  else
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (address->socket.ss_family == AF_INET6)
-    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on); /* IPv4 has a socket of its own */
-  if (bind(fd, (const struct sockaddr *)&address->socket, address->size) != 0 || listen(fd, BACKLOG) != 0)
-    bad_system(where, strerror(errno));
   listener->source = (struct source){.fd = fd, .ready = on_ready};
   listener->pause.fire = on_pause;
   listener->implicit = implicit;
@@ -101,12 +92,24 @@ static void add(const struct address *address, const char *where, int implicit)
   announce(listener, where);
 }
 
+/* Every address is every one that this system has: it may be one without IPv6. */
+static int is_dispensable(const struct address *address, const char *where, int error)
+{
+  return where[0] == '*' && address->socket.ss_family == AF_INET6 && (error == EAFNOSUPPORT || error == EADDRNOTAVAIL);
+}
+
 void listener_open(const char *option, const char *where, int implicit)
 {
   struct addresses addresses;
   addresses_find(&addresses, option, where, 1);
-  for (size_t i = 0; i < addresses.count; i++)
-    add(&addresses.list[i], where, implicit);
+  for (size_t i = 0; i < addresses.count; i++) {
+    const struct address *address = &addresses.list[i];
+    int fd = address_bind(address);
+    if (fd >= 0)
+      add(fd, address, where, implicit);
+    else if (!is_dispensable(address, where, errno))
+      bad_system(where, strerror(errno));
+  }
 }
 
 void listeners_close(void)

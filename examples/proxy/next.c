@@ -30,6 +30,7 @@ static void fail(struct session *session, const struct answer *answer)
   session->quit = 1;
 }
 
+/* The same in words of this host. */
 static void fail_saying(struct session *session, const char *text)
 {
   struct answer answer;
@@ -38,14 +39,44 @@ static void fail_saying(struct session *session, const char *text)
   fail(session, &answer);
 }
 
+/* For the log: the client is told less, for it is not what it said that was refused. */
+static void complain_of(const struct answer *reply, uint32_t verb)
+{
+  char text[80 + LINE_SIZE];
+  snprintf(text, sizeof text, "%s is refused: %d %.*s", verb == EHLO_VERB_CONNECT ? "session" : ehlo_verb_name(verb),
+           reply->code, (int)strcspn(reply->text, "\n"), reply->text);
+  complain(settings.next.text, text);
+}
+
+static void on_hello(struct session *session)
+{
+  ehlo_client *client = session->client;
+  int tls = ehlo_client_tls(client) || session->clear;
+  if (settings.next_tls != NEXT_TLS_OFF && !tls && ehlo_client_offers(client, EHLO_EXT_STARTTLS)) {
+    ehlo_client_starttls(client, 0);
+  } else if (settings.next_tls == NEXT_TLS_REQUIRE && !tls) {
+    fail_saying(session, "The next hop does not offer STARTTLS");
+  } else if (settings.xclient && !ehlo_client_offers(client, EHLO_EXT_XCLIENT)) {
+    /* What it believes of whom it takes for this host, it would believe of any client. */
+    fail_saying(session, "The next hop does not offer XCLIENT");
+  } else if (session->hello_ticket != 0) {
+    offer_narrow(session);
+    ehlo_server_accept(session->server, session->hello_ticket);
+    session->hello_ticket = 0;
+  } else {
+    session->ready = 1;
+  }
+}
+
 /* The answer to something that came before the client could say anything. */
 static void on_opening(struct session *session, const struct answer *reply, uint32_t verb)
 {
   if (reply->code < 400)
     return;
+  complain_of(reply, verb);
   if (verb == EHLO_VERB_STARTTLS && settings.next_tls == NEXT_TLS_TRY) {
     session->clear = 1;
-    session->ready = 1;
+    on_hello(session); /* what it has offered holds */
   } else if (session->hello_ticket != 0) {
     front_answer(session, session->hello_ticket, reply);
     session->hello_ticket = 0;
@@ -67,6 +98,12 @@ static void on_xclient(struct session *session, const struct answer *reply)
   session->hello_ticket = 0;
 }
 
+/* Where a chunk was refused, the client may be at its next message before the chunks behind that one are answered. */
+static int is_of_this_message(const struct session *session, const ehlo_client_event *event)
+{
+  return session->stage != STAGE_NONE && event->tag == session->mail_tag;
+}
+
 static void on_reply(struct session *session, const ehlo_client_event *event)
 {
   const ehlo_client_event_reply *reply = &event->as.reply;
@@ -83,10 +120,13 @@ static void on_reply(struct session *session, const ehlo_client_event *event)
   case EHLO_VERB_XCLIENT: on_xclient(session, answer); break;
   case EHLO_VERB_DATA:
   case EHLO_VERB_BDAT:
-    if (answer->code >= 400)
+    if (answer->code >= 400 && is_of_this_message(session, event))
       front_verdict(session, answer);
     break;
-  case EHLO_VERB_MESSAGE: front_verdict(session, answer); break;
+  case EHLO_VERB_MESSAGE:
+    if (is_of_this_message(session, event))
+      front_verdict(session, answer);
+    break;
   case EHLO_VERB_RESULT:
     if (session->results_answered < session->result_count)
       front_answer(session, session->results[session->results_answered++], answer);
@@ -99,26 +139,6 @@ static void on_reply(struct session *session, const ehlo_client_event *event)
   }
   if (answer->code == 421)
     session->failure = *answer;
-}
-
-static void on_hello(struct session *session)
-{
-  ehlo_client *client = session->client;
-  int tls = ehlo_client_tls(client) || session->clear;
-  if (settings.next_tls != NEXT_TLS_OFF && !tls && ehlo_client_offers(client, EHLO_EXT_STARTTLS)) {
-    ehlo_client_starttls(client, 0);
-  } else if (settings.next_tls == NEXT_TLS_REQUIRE && !tls) {
-    fail_saying(session, "The next hop does not offer STARTTLS");
-  } else if (settings.xclient && !ehlo_client_offers(client, EHLO_EXT_XCLIENT)) {
-    /* What it believes of whom it takes for this host, it would believe of any client. */
-    fail_saying(session, "The next hop does not offer XCLIENT");
-  } else if (session->hello_ticket != 0) {
-    offer_narrow(session);
-    ehlo_server_accept(session->server, session->hello_ticket);
-    session->hello_ticket = 0;
-  } else {
-    session->ready = 1;
-  }
 }
 
 static void on_content(struct session *session)
@@ -143,6 +163,14 @@ static void on_end(struct session *session, const ehlo_client_event *event)
   }
 }
 
+static void on_violation(struct session *session, uint32_t kind)
+{
+  char text[80];
+  snprintf(text, sizeof text, "broke the protocol: %s", ehlo_violation_name(kind));
+  complain(settings.next.text, text);
+  answer_say(&session->failure, 421, 5, 0, "The next hop broke the protocol");
+}
+
 int next_event(ehlo_client *client, const ehlo_client_event *event, void *user)
 {
   struct session *session = user;
@@ -156,7 +184,7 @@ int next_event(ehlo_client *client, const ehlo_client_event *event, void *user)
   case EHLO_CLIENT_EVENT_HELLO: on_hello(session); break;
   case EHLO_CLIENT_EVENT_CONTENT: on_content(session); break;
   case EHLO_CLIENT_EVENT_END: on_end(session, event); break;
-  case EHLO_CLIENT_EVENT_VIOLATION: complain(settings.next.text, ehlo_violation_name(event->as.violation.kind)); break;
+  case EHLO_CLIENT_EVENT_VIOLATION: on_violation(session, event->as.violation.kind); break;
   default: break; /* CHALLENGE is answered by the library */
   }
   return EHLO_HANDLED;
@@ -164,8 +192,11 @@ int next_event(ehlo_client *client, const ehlo_client_event *event, void *user)
 
 void next_lost(struct session *session)
 {
-  if (session->failure.code == 0)
+  if (session->failure.code == 0) {
+    if (!session->quit)
+      complain(settings.next.text, "the connection was lost");
     answer_say(&session->failure, 421, 4, 2, "There is no connection to the next hop any more");
+  }
   if (!session->in_content)
     return; /* the session ends with 421, and so does what was put off */
   struct answer answer;

@@ -36,6 +36,16 @@ static void limit(uint32_t *value, uint32_t most)
     *value = most;
 }
 
+/* What the next hop says behind a keyword need not be what may stand there; then it cannot be passed on. */
+static void tell(ehlo_server_config *config, uint32_t extension, ehlo_span *text, const ehlo_client *client)
+{
+  *text = ehlo_client_parameters(client, extension);
+  if (ehlo_server_size(config) != 0)
+    return;
+  *text = ehlo_span_of(NULL);
+  config->offer[extension] = 0;
+}
+
 void offer_make(const struct session *session, ehlo_server_config *config)
 {
   const ehlo_client *client = session->client;
@@ -53,12 +63,8 @@ void offer_make(const struct session *session, ehlo_server_config *config)
   uint64_t size = ehlo_client_size_limit(client);
   if (size != 0 && (config->max_message_size == 0 || size < config->max_message_size))
     config->max_message_size = size;
-  if (settings.filter != NULL && config->max_message_size == 0)
-    config->max_message_size = FILTER_SIZE;
   config->offer[EHLO_EXT_SIZE] |= config->max_message_size != 0;
   config->deliver_by_min = ehlo_client_by_min(client);
-  config->priority_policy = ehlo_client_parameters(client, EHLO_EXT_MT_PRIORITY);
-  config->solicit = ehlo_client_parameters(client, EHLO_EXT_NO_SOLICITING);
   config->offer[EHLO_EXT_LIMITS] = (uint8_t)ehlo_client_offers(client, EHLO_EXT_LIMITS);
   limit(&config->max_transactions, ehlo_client_mail_max(client));
   limit(&config->max_recipients, ehlo_client_rcpt_max(client));
@@ -70,6 +76,8 @@ void offer_make(const struct session *session, ehlo_server_config *config)
   config->offer[EHLO_EXT_STARTTLS] = settings.front_context != NULL;
   config->mechanisms = mechanisms(session);
   config->offer[EHLO_EXT_AUTH] = config->mechanisms != 0;
+  tell(config, EHLO_EXT_MT_PRIORITY, &config->priority_policy, client);
+  tell(config, EHLO_EXT_NO_SOLICITING, &config->solicit, client);
 }
 
 void offer_narrow(const struct session *session)

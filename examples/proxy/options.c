@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "proxy.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,14 +39,15 @@ static const char usage[] =
     "  --filter-timeout SECONDS        that it may take, else 451 (300)\n"
     "  --directory DIR                 where messages wait for it, in files without a name (/var/tmp)\n"
     "  --xclient, --xforward           tell the server by XCLIENT or XFORWARD who the client is\n"
-    "  --max-size N                    octets in a message (what the server takes; with a filter 100 MiB)\n"
+    "  --max-size N                    octets in a message (what the server takes; with a filter 100 MiB at most)\n"
     "  --max-errors N                  of a client before 421 (20; 0: no limit)\n"
     "  --max-connections N             at a time; others wait (1000)\n"
     "  --timeout SECONDS               that a client may be silent (300)\n"
     "  --help, --version               show this, or the version\n"
     "\n"
     "The log goes to standard error. SIGTERM stops in order, twice: at once.\n"
-    "Exit codes: 0, 64 bad usage, 68 a name is not known, 71 the system refuses something.\n";
+    "Exit codes: 0, 64 bad usage, 66 certificates that cannot be read, 68 a name is not known, 69 TLS was not built\n"
+    "in, 71 the system refuses something.\n";
 
 enum {
   LISTEN = 1,
@@ -175,6 +177,10 @@ static void check(const struct command_line *line)
     bad_usage("--hostname", "this host's name is needed; see --help");
   if (settings.xclient && settings.xforward)
     bad_usage("--xforward", "goes without --xclient, which tells the server the same");
+  if (line->behind.authorities != NULL && settings.next_tls == NEXT_TLS_OFF)
+    bad_usage("--next-cafile", "goes with --next-tls require or implicit; without it there is no TLS to the server");
+  if (settings.filter == NULL && (settings.directory != NULL || settings.filter_timeout != 0))
+    bad_usage(settings.directory != NULL ? "--directory" : "--filter-timeout", "goes with --filter");
   if (line->front.key != NULL && line->front.certificate == NULL)
     bad_usage("--tls-key", "goes with --tls-cert");
   for (size_t i = 0; i < line->listen_count; i++) {
@@ -183,13 +189,33 @@ static void check(const struct command_line *line)
   }
 }
 
+static void prepare_filter(void)
+{
+  if (settings.filter == NULL)
+    return;
+  if (settings.filter_timeout == 0)
+    settings.filter_timeout = FILTER_TIMEOUT;
+  if (settings.directory == NULL)
+    settings.directory = "/var/tmp";
+  if (settings.server.max_message_size == 0)
+    settings.server.max_message_size = FILTER_SIZE;
+  if (!filter_can_keep())
+    bad_system(settings.directory, strerror(errno));
+}
+
+static void no_tls(void)
+{
+  complain("TLS", tls_error());
+  exit(tls_is_there() ? EX_NOINPUT : EX_UNAVAILABLE);
+}
+
 static void make_contexts(struct command_line *line)
 {
   if (line->front.certificate != NULL && (settings.front_context = tls_server_context(&line->front)) == NULL)
-    bad_system("TLS", tls_error());
+    no_tls();
   line->behind.take_any = settings.next_tls == NEXT_TLS_TRY;
   if (settings.next_tls != NEXT_TLS_OFF && (settings.next_context = tls_client_context(&line->behind)) == NULL)
-    bad_system("TLS", tls_error());
+    no_tls();
 }
 
 /* What holds for all sessions, whatever the next hop offers. */
@@ -215,9 +241,7 @@ void read_options(int argc, char **argv)
 {
   struct command_line line = {.listen = must_allocate((size_t)argc, sizeof *line.listen)};
   int option;
-  settings.filter_timeout = FILTER_TIMEOUT;
   settings.max_connections = MAX_CONNECTIONS;
-  settings.directory = "/var/tmp";
   ehlo_server_config_init(&settings.server, sizeof settings.server);
   ehlo_client_config_init(&settings.client, sizeof settings.client);
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -225,6 +249,7 @@ void read_options(int argc, char **argv)
   if (optind < argc)
     bad_usage(argv[optind], "only options are understood; see --help");
   check(&line);
+  prepare_filter();
   make_contexts(&line);
   set_limits();
   addresses_find(&settings.next, "--next", line.next, 0);

@@ -90,6 +90,7 @@ int main(int argc, char **argv)
   static char log[65536];
   struct source signals;
   program = "proxy";
+  open_standard_descriptors();
   setvbuf(stderr, log, _IOFBF, sizeof log); /* written out once a round */
   if (loop_open(0) != 0)
     bad_system("epoll", strerror(errno));

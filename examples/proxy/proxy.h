@@ -233,6 +233,9 @@ void content_forget(struct session *session);
 
 /* ---- filter.c ---- */
 
+/* Can a message be kept where the command line says? If not, errno says why. */
+int filter_can_keep(void);
+
 /* Keeps a piece. Returns 0 if there is no room. */
 int filter_keep(struct session *session, const ehlo_event_body *body);
 

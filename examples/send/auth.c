@@ -189,17 +189,16 @@ static int begin_led_here(struct session *session, uint32_t mechanism)
 
 static int begin_led_by_library(struct session *session, uint32_t mechanism)
 {
-  char host[NAME_SIZE];
   ehlo_span user = ehlo_span_of(settings.auth.user);
   ehlo_credentials credentials = {.struct_size = sizeof credentials,
                                   .mechanism = mechanism,
                                   .authcid = user,
                                   .secret = ehlo_span_of(secret),
-                                  .port = server_name(settings.server, host)};
+                                  .port = server_port()};
   if (mechanism == EHLO_SASL_EXTERNAL || mechanism == EHLO_SASL_OAUTHBEARER)
     credentials.authzid = user; /* who is there is told by the certificate or the token; this is whom it acts as */
   if (credentials.port != 0)
-    credentials.host = ehlo_span_of(host);
+    credentials.host = ehlo_span_of(server_name());
   return ehlo_client_auth(session->client, &credentials, 0);
 }
 

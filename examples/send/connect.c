@@ -2,17 +2,16 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE /* SOCK_NONBLOCK */
+#define _GNU_SOURCE /* gethostname, getnameinfo */
+#include "../address.h"
 #include "send.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,103 +48,52 @@ short wait_until(int fd, short events, int64_t deadline)
 
 /* ---- the server -------------------------------------------------------------------------------------------------- */
 
-/* Returns 0 or an errno. */
-static int finish_connect(int fd)
-{
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (wait_until(fd, POLLOUT, deadline_after(CONNECT_TIMEOUT)) == 0)
-    return ETIMEDOUT;
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  return error;
-}
+static struct addresses server;
 
-static int try_address(const struct sockaddr *address, socklen_t size, struct outcome *why)
+static int try_address(const struct address *address, struct outcome *why)
 {
-  int on = 1;
-  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  int error = fd >= 0 && connect(fd, address, size) == 0 ? 0 : errno;
-  if (error == EINPROGRESS)
-    error = finish_connect(fd);
-  if (error == 0) {
-    /* A command is the last of its kind until its reply has come; it must not wait for more. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  int fd = address_connect(address);
+  int error = fd < 0 ? errno : 0;
+  if (fd >= 0)
+    error = wait_until(fd, POLLOUT, deadline_after(CONNECT_TIMEOUT)) == 0 ? ETIMEDOUT : address_connected(fd);
+  if (error == 0)
     return fd;
-  }
   if (fd >= 0)
     close(fd);
   outcome_say(why, 451, 4, 1, "Cannot connect", strerror(error));
   return -1;
 }
 
-static int connect_path(const char *path, struct outcome *why)
+int connect_to(const char *where, struct outcome *why)
 {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path)
-    bad_usage(path, "too long for a Unix socket");
-  strcpy(address.sun_path, path);
-  return try_address((const struct sockaddr *)&address, sizeof address, why);
-}
-
-static int is_port(const char *port)
-{
-  uint64_t number;
-  if (ehlo_parse_number(ehlo_span_of(port), 5, &number) == EHLO_OK)
-    return number >= 1 && number <= UINT16_MAX;
-  return getservbyname(port, "tcp") != NULL;
-}
-
-/* Puts the host of HOST:PORT, without brackets, into `host`, NAME_SIZE. Returns the port as it is written. */
-static const char *split(const char *server, char *host)
-{
-  const char *colon = strrchr(server, ':');
-  if (colon == NULL || colon == server || colon - server >= NAME_SIZE || !is_port(colon + 1))
-    bad_usage("--server", "HOST:PORT is needed, or the path of a Unix socket");
-  int brackets = server[0] == '[' && colon[-1] == ']';
-  snprintf(host, NAME_SIZE, "%.*s", (int)(colon - server) - 2 * brackets, server + brackets);
-  if (host[0] == '\0' || (!brackets && strpbrk(host, "[:]") != NULL))
-    bad_usage("--server", "HOST:PORT is needed, an IPv6 address in brackets");
-  return colon + 1;
-}
-
-uint32_t server_name(const char *server, char *name)
-{
-  uint64_t number = 0;
-  if (strchr(server, '/') != NULL) {
-    snprintf(name, NAME_SIZE, "localhost");
-    return 0;
-  }
-  const char *port = split(server, name);
-  name[strcspn(name, "%")] = '\0'; /* a zone is nobody else's concern */
-  if (ehlo_parse_number(ehlo_span_of(port), 5, &number) != EHLO_OK)
-    number = ntohs((uint16_t)getservbyname(port, "tcp")->s_port);
-  return (uint32_t)number;
-}
-
-static int connect_host(const char *server, struct outcome *why)
-{
-  char host[NAME_SIZE];
-  const char *port = split(server, host);
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-  struct addrinfo *found;
+  const char *problem;
   int fd = -1;
-  int error = getaddrinfo(host, port, &hints, &found);
-  if (error != 0) {
-    outcome_say(why, 451, 4, 3, "Cannot find the server", gai_strerror(error));
-    return -1;
-  }
-  for (const struct addrinfo *info = found; info != NULL && fd < 0; info = info->ai_next)
-    fd = try_address(info->ai_addr, info->ai_addrlen, why);
-  freeaddrinfo(found);
-  return fd;
-}
-
-int connect_to(const char *server, struct outcome *why)
-{
-  int fd = strchr(server, '/') != NULL ? connect_path(server, why) : connect_host(server, why);
+  int status = addresses_look_up(&server, where, 0, &problem);
+  if (status == EX_USAGE)
+    bad_usage("--server", problem);
+  if (status != 0)
+    outcome_say(why, 451, 4, 3, "Cannot find the server", problem);
+  for (size_t i = 0; i < server.count && status == 0 && fd < 0; i++)
+    fd = try_address(&server.list[i], why);
   if (fd >= 0)
     why->code = 0; /* whatever came of the addresses before this one */
   return fd;
+}
+
+const char *server_name(void)
+{
+  return server.name;
+}
+
+uint32_t server_port(void)
+{
+  const struct sockaddr_in *in = (const void *)&server.list[0].socket;
+  const struct sockaddr_in6 *in6 = (const void *)&server.list[0].socket;
+  switch (server.list[0].socket.ss_family) {
+  case AF_INET: return ntohs(in->sin_port);
+  case AF_INET6: return ntohs(in6->sin6_port);
+  default: return 0;
+  }
 }
 
 /* ---- this host --------------------------------------------------------------------------------------------------- */

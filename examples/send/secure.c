@@ -90,13 +90,9 @@ static int shake_hands(struct stream *stream, const char *name)
 
 int secure_begin(struct session *session)
 {
-  char name[NAME_SIZE];
   char text[TEXT_SIZE];
   struct stream *stream = &session->stream;
-  if (settings.secure.name != NULL)
-    snprintf(name, sizeof name, "%s", settings.secure.name);
-  else
-    server_name(settings.server, name);
+  const char *name = settings.secure.name != NULL ? settings.secure.name : server_name();
   if (shake_hands(stream, name) != 0) {
     const char *doubt = stream->tls == NULL ? NULL : stream_doubt(stream);
     if (doubt == NULL || strcmp(doubt, tls_error()) != 0) {

@@ -12,10 +12,7 @@
  *     send.c      one message after the other, the exit code */
 #include "send.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -41,19 +38,6 @@ static int send_all(struct envelope *envelope, struct message *messages, size_t 
   if (session.broken)
     status = EX_PROTOCOL;
   return output_lost() ? EX_IOERR : status;
-}
-
-/* What is opened later must not become standard input, output or error because somebody closed that. Reading from it
- * fails, as it would have. */
-static void open_standard_descriptors(void)
-{
-  int fd;
-  do
-    fd = open("/dev/null", O_WRONLY);
-  while (fd >= 0 && fd <= STDERR_FILENO);
-  if (fd < 0)
-    bad_system("/dev/null", strerror(errno));
-  close(fd);
 }
 
 int main(int argc, char **argv)

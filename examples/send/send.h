@@ -108,12 +108,13 @@ void forget_options(void);
 /* ---- connect.c ---- */
 
 /* Connects to HOST:PORT or to the path of a Unix socket. Returns a descriptor that never blocks; or -1, and *why says
- * what a recipient is to be told. Anything else in `server` is bad usage. */
-int connect_to(const char *server, struct outcome *why);
+ * what a recipient is to be told. What is neither is bad usage. */
+int connect_to(const char *where, struct outcome *why);
 
-/* Whom a certificate has to be for: the host of HOST:PORT, "localhost" for a Unix socket. `name` has NAME_SIZE. Returns
- * the port, 0 if there is none. */
-uint32_t server_name(const char *server, char *name);
+/* Of the server that was connected to last: whom a certificate has to be for, as addresses_look_up has it, and the
+ * port, 0 if there is none. */
+const char *server_name(void);
+uint32_t server_port(void);
 
 /* What this host calls itself: its name; or if it has none that others could use, its address on that connection as a
  * literal (RFC 5321 4.1.4). In a static buffer. */

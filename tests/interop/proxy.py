@@ -18,9 +18,9 @@ PROXY = os.environ['PROXY']
 class Proxy:
     """In front of `where`, a port or the path of a socket. At the end it has to stop in order."""
 
-    def __init__(self, where, *options, listen=('--listen', '127.0.0.1:0'), stops=True):
+    def __init__(self, where, *options, listen=('--listen', '127.0.0.1:0'), stops=True, under=()):
         where = where if isinstance(where, str) else f'127.0.0.1:{where}'
-        self.command = [PROXY, *listen, '--next', where, '--hostname', 'proxy.example', *options]
+        self.command = [*under, PROXY, *listen, '--next', where, '--hostname', 'proxy.example', *options]
         self.stops = stops
 
     def __enter__(self):

@@ -1,5 +1,6 @@
 /* shim.c: preloaded, makes a disk that is slow, broken or full, while a file of a certain name is in $SHIM_DIRECTORY.
  *
+ *     old       there is no IPv6
  *     slow      fsync takes 300 ms
  *     broken    fsync fails with EIO; with a number in the file, in each process after so many that succeed
  *     full      writing to files fails with ENOSPC
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,6 +94,14 @@ static int open_at(const char *name, int directory, const char *path, int flags,
   if ((flags & O_CREAT) != 0 && wanted("crowded"))
     return errno = EMFILE, -1;
   return next(directory, path, flags, mode);
+}
+
+int socket(int family, int type, int protocol)
+{
+  int (*next)(int, int, int) = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
+  if (family == AF_INET6 && wanted("old"))
+    return errno = EAFNOSUPPORT, -1;
+  return next(family, type, protocol);
 }
 
 #define OPENAT(name)                                                 \

@@ -363,6 +363,35 @@ class Load(unittest.TestCase):
             accepted = int(re.search(r'(?m)^accepted +(\d+)$', text)[1])
             self.assertEqual(accepted > 0, patience == 1, text)
 
+    def test_load_interrupt_open(self):
+        """load: a message that is open when it is interrupted for the second time was not accepted, and it says so"""
+        def serve(server, connection, lines):
+            until(GOOD if server.count == 1 else without(b'DATA'), then=stall)(server, connection, lines)
+        with Scripted(serve) as server:
+            process = subprocess.Popen(command(server.port, '--duration', 60, '--messages-per-connection', 1),
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8')
+            for _ in range(2):
+                time.sleep(0.7)
+                process.send_signal(signal.SIGINT)
+            text, errors = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, errors), (1, ''), text)
+        self.assertRegex(text, r'(?m)^accepted +1\n(.*\n)not accepted +1$')
+
+    def test_load_closed_descriptors(self):
+        """load: with standard input, output and error closed the server hears SMTP, and nothing else"""
+        said = []
+        def serve(server, connection, lines):
+            connection.sendall(b'220 server.example\r\n')
+            said.extend(lines)
+        with Scripted(serve) as server:
+            process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', *command(server.port)])
+            for _ in range(2):
+                time.sleep(0.5)
+                process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(PATIENCE), 1)
+            time.sleep(0.1)
+        self.assertEqual([line[:5] for line in said], [b'EHLO '])
+
     def test_load_unreachable(self):
         """load: nobody listens: 69"""
         with socket.socket() as probe:
@@ -388,6 +417,10 @@ class Load(unittest.TestCase):
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (64, ''), options)
             self.assertRegex(done.stderr, r'load: .*\n')
+        done = subprocess.run(command('127.0.0.1:25', '--tls', '--cafile', '/nowhere'), capture_output=True,
+                              encoding='utf-8', timeout=PATIENCE, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (66, '', 'load: TLS: /nowhere: No such file or directory\n'))
         done = subprocess.run([LOAD, '--help'], capture_output=True, encoding='utf-8', timeout=PATIENCE, check=True)
         self.assertRegex(done.stdout, r'(?s)^usage: load .*--messages-per-connection')
 

@@ -1,12 +1,15 @@
 """test_proxy.py: examples/proxy between clients and mail servers of the world: what comes out behind it is what went
 in, and what the server says is what the client gets."""
 
+import base64
 import contextlib
 import glob
 import os
 import smtplib
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -26,6 +29,7 @@ from test_tls import PASSWORD, USER, TlsServer
 
 setUpModule, tearDownModule = test_tls.setUpModule, test_tls.tearDownModule
 
+SHIM = os.environ['SHIM']
 SLEEP = 1000000 + os.getpid()  # seconds: no other process sleeps as long
 MAIL, RCPT = 'MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>'
 
@@ -115,6 +119,40 @@ class Senders(Test):
                 self.assertEqual(peer.codes(*OPEN[1:], 'BDAT 0 LAST'), [250] * 3)
                 self.assertEqual(peer.code('QUIT'), 221)
                 self.assertEqual(len(server.spool.messages()), 2)
+
+    def test_proxy_chunk_refused(self):
+        """proxy: --bdat: a chunk is refused, and the last one answered late: the next message has its own verdict"""
+        class Chunks(NextHop):
+            """Refuses the first chunk; says `late` to the second when it may."""
+            def serve(self, connection, lines, said):
+                self.count, self.may = 0, threading.Event()
+                while line := lines.readline():
+                    line = line.decode().rstrip('\r\n')
+                    said.append(line.partition(' LAST')[0].rstrip('0123456789 '))
+                    if line.startswith('BDAT'):
+                        lines.read(int(line.split(' ')[1]))
+                        self.count += 1
+                        if self.count == 2:
+                            self.may.wait(PATIENCE)
+                        line = ('452 4.3.1 No room', late)[self.count - 1] if self.count < 3 else f'250 {self.count}'
+                    else:
+                        line = self.answers[line[:4]]
+                    self.reply(connection, line)
+                return 'closed'
+        for late in '503 5.5.1 RSET first', '250 2.6.0 Stored':
+            with Chunks(offers='PIPELINING, CHUNKING') as server, Proxy(server.port, '--bdat') as proxy:
+                with proxy.peer() as peer:
+                    self.assertEqual(peer.codes(*OPEN), [250] * 3)
+                    peer.send(b'BDAT %d LAST\r\n' % len(MESSAGE) + MESSAGE)
+                    self.assertEqual(peer.reply(), [(452, '4.3.1 No room')])
+                    self.assertEqual(peer.code('RSET'), 250)
+                    server.may.set()
+                    self.assertEqual(peer.codes(*OPEN[1:]), [250] * 2)
+                    peer.send(b'BDAT %d LAST\r\n' % len(MESSAGE) + MESSAGE)
+                    self.assertEqual(peer.reply(), [(250, '4')])
+            server.ended()
+            first = ['MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.org>', 'BDAT', 'BDAT']
+            self.assertEqual(server.said[0][1:], [*first, 'RSET', *first, 'QUIT'])
 
     def test_proxy_binary(self):
         """proxy: BINARYMIME is offered where the next hop has it, and every octet goes through"""
@@ -281,6 +319,10 @@ class Dialogue(Test):
                     self.assertEqual(peer.code(f'{MAIL} SIZE=1001'), 552)
                 else:
                     self.assertEqual(peer.code(f'{MAIL} RET=FULL'), 555)
+        for word in 'NO-SOLICITING ;;;', 'MT-PRIORITY <odd>', 'NO-SOLICITING gr\xfc\xdfe':  # is not passed on
+            with NextHop(offers=f'{word}, DSN') as server, Proxy(server.port) as proxy, proxy.peer() as peer:
+                self.assertEqual({text for _, text in peer.command('EHLO client.example')[1:]},
+                                 {'PIPELINING', 'CHUNKING', 'HELP', 'DSN'}, word)
         with NextHop({'EHLO': '502 no'}) as server:
             server.answers['HELO'] = '250 next.example'
             with Proxy(server.port) as proxy, proxy.peer() as peer:
@@ -359,6 +401,20 @@ class Lost(Test):
                     self.assertTrue(peer.gone())
         with NextHop({'EHLO': None}) as server, Proxy(server.port) as proxy, proxy.peer() as peer:
             self.assertEqual(peer.greeting[0][0], 421)
+
+    def test_proxy_says_why(self):
+        """proxy: the log has what the next hop said, or did, when there is no session with it"""
+        broke = 421, 'proxy.example The next hop broke the protocol'
+        refuses = 421, 'proxy.example The next hop refuses the session'
+        lost = 421, 'proxy.example There is no connection to the next hop any more'
+        for more, expected, why in (({'greeting': '554 5.7.1 Not you'}, (554, '5.7.1 Not you'),
+                                     'session is refused: 554 5.7.1 Not you'),
+                                    ({'answers': {'EHLO': '550 Who?'}}, refuses, 'EHLO is refused: 550 Who?'),
+                                    ({'greeting': 'SSH-2.0-x'}, broke, 'broke the protocol: syntax'),
+                                    ({'greeting': None}, lost, 'the connection was lost')):
+            with NextHop(**more) as server, Proxy(server.port) as proxy, proxy.peer() as peer:
+                self.assertEqual(peer.greeting, [expected])
+                wait_for(lambda: f'proxy: 127.0.0.1:{server.port}: {why}\n' in proxy.log(), 5, proxy.log)
 
     def test_proxy_lost(self):
         """proxy: the next hop drops or stalls at each stage: 421, or 451 for the message, and never a second one"""
@@ -574,8 +630,13 @@ class Filter(Test):
 
     def test_proxy_filter_room(self):
         """proxy: --filter: a place for messages that is not there is 452; --max-size holds"""
-        reply, contents = self.run_filter('exit 0', options=('--directory', '/nowhere'))
-        self.assertEqual((reply[0][0], contents), (452, []))
+        with tempfile.TemporaryDirectory() as place, NextHop() as server:
+            os.mkdir(f'{place}/gone')
+            options = '--filter', 'exit 0', '--directory', f'{place}/gone'
+            with Proxy(server.port, *options) as proxy, proxy.peer() as peer:
+                os.rmdir(f'{place}/gone')
+                self.assertEqual([peer.deliver(), peer.deliver(MESSAGE, OPEN[1:])], [452] * 2)
+            self.assertEqual(server.contents, [])
         with NextHop() as server, Proxy(server.port, '--filter', 'exit 0', '--max-size', '1000') as proxy:
             with proxy.peer() as peer:
                 self.assertIn((250, 'SIZE 1000'), peer.command('EHLO client.example'))
@@ -583,14 +644,42 @@ class Filter(Test):
                 self.assertEqual(peer.deliver(b'x' * 999 + b'\r\n', (MAIL, RCPT)), 552)
                 self.assertEqual(peer.deliver(MESSAGE, (MAIL, RCPT)), 250)
             self.assertEqual(len(server.contents), 2)
-        with NextHop() as server, Proxy(server.port, '--filter', 'exit 0') as proxy, proxy.peer() as peer:
-            self.assertIn((250, 'SIZE 104857600'), peer.command('EHLO client.example'))
+        for offers, size in ('', 104857600), ('SIZE 999999999999', 104857600), ('SIZE 7000', 7000):
+            with NextHop(offers=offers) as server, Proxy(server.port, '--filter', 'exit 0') as proxy:
+                with proxy.peer() as peer:
+                    self.assertIn((250, f'SIZE {size}'), peer.command('EHLO client.example'))
 
     def test_proxy_filter_time(self):
         """proxy: --filter: one that takes too long is 451, and it and its children are killed"""
         reply, contents = self.run_filter(f'sleep {SLEEP} & sleep {SLEEP}', options=('--filter-timeout', '1'))
         self.assertEqual((reply, contents), ([(451, '4.3.0 The message could not be looked at in time')], []))
         self.assertEqual(self.sleepers(), [])
+
+    def test_proxy_filter_leaves_group(self):
+        """proxy: --filter: one that left its process group takes too long: it is killed, and nobody waits for it"""
+        path = '/tmp/ehlo-proxy-filter'
+        with open(path, 'w') as file:
+            file.write('import os, sys\nos.setpgid(0, os.getpgid(os.getppid()))\n'
+                       f'os.execvp("sleep", ["sleep", "{SLEEP}"])\n')
+        reply, contents = self.run_filter(f'exec python3 {path}', options=('--filter-timeout', '1'))
+        self.assertEqual((reply, contents), ([(451, '4.3.0 The message could not be looked at in time')], []))
+        self.assertEqual(self.sleepers(), [])
+        os.unlink(path)
+
+    def test_proxy_filter_closes_output(self):
+        """proxy: --filter: one that closes its output and goes on costs the proxy no time"""
+        with NextHop() as server, Proxy(server.port, '--filter', 'exec >&- 2>&-; sleep 2') as proxy:
+            with proxy.peer() as peer:
+                before = self.seconds(proxy)
+                self.assertEqual(peer.deliver(), 250)
+                self.assertLess(self.seconds(proxy) - before, 0.5)
+
+    @staticmethod
+    def seconds(proxy):
+        """Of the processor's time."""
+        with open(f'/proc/{proxy.process.pid}/stat') as file:
+            times = file.read().rpartition(') ')[2].split(' ')[11:13]
+        return sum(map(int, times)) / os.sysconf('SC_CLK_TCK')
 
     @staticmethod
     def sleepers():
@@ -708,6 +797,28 @@ class Tls(Test):
                         if code == 220:
                             self.assertEqual(peer.deliver(), 250)
 
+    def test_tls_proxy_auth_as(self):
+        """proxy: who logs in to act as another does not become himself where the next hop has LOGIN alone by then"""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(test_tls.CERTIFICATE, test_tls.KEY)
+        class Changing(NextHop):
+            def talk(self, connection):
+                with contextlib.suppress(OSError):
+                    super().talk(context.wrap_socket(connection, server_side=True))
+        def change(line):
+            if line.startswith('XCLIENT'):
+                server.answers['EHLO'] = '250-next.example\r\n250-XCLIENT ADDR\r\n250 AUTH LOGIN'
+        for name, code in ('other', 554), ('', 235):
+            answers = {'XCLIENT': '220 next.example', 'AUTH LOGIN': '334 VXNlcm5hbWU6', 'dTE=': '334 UGFzc3dvcmQ6',
+                       'cHc=': '235 2.7.0 You are u1'}
+            with Changing(answers, offers='XCLIENT ADDR, AUTH PLAIN LOGIN', before=change) as server:
+                with Proxy(f'localhost:{server.port}', *self.own(), '--xclient', '--next-tls', 'implicit',
+                           '--next-cafile', test_tls.CERTIFICATE) as proxy, self.client(proxy.port) as client:
+                    client.ehlo()
+                    initial = base64.b64encode(f'{name}\0u1\0pw'.encode()).decode()
+                    self.assertEqual(client.docmd('AUTH', f'PLAIN {initial}')[0], code)
+                self.assertEqual('AUTH LOGIN' in [line[:10] for line in server.said[0]], code == 235)
+
     def test_tls_proxy_auth_in_clear(self):
         """proxy: AUTH is not offered where what is behind is in clear, whatever is in front"""
         with NextHop(offers='AUTH PLAIN LOGIN') as server, Proxy(server.port, *self.own(), '--next-tls', 'try') as proxy:
@@ -741,6 +852,20 @@ class Tls(Test):
             with self.client(proxy.port, True) as client:
                 client.sendmail(SENDER, [RECIPIENT], CONTENTS['dots'])
             self.one(server.spool, CONTENTS['dots'])
+
+    def test_tls_proxy_refused(self):
+        """proxy: STARTTLS is refused: with try it goes on in clear, but for what else was asked; else it does not"""
+        for options, offers, text in ((('try',), '', 'proxy.example ESMTP Service ready'),
+                                      (('require',), '', 'proxy.example The next hop refuses the session'),
+                                      (('try', '--xclient'), '', 'proxy.example The next hop does not offer XCLIENT'),
+                                      (('try', '--xclient'), 'XCLIENT ADDR', 'proxy.example ESMTP Service ready')):
+            with NextHop({'STARTTLS': '454 4.7.0 Not now', 'XCLIENT': '220 next.example'},
+                         offers=', '.join(filter(None, ('STARTTLS', offers)))) as server:
+                with Proxy(server.port, '--next-tls', *options) as proxy, proxy.peer() as peer:
+                    self.assertEqual(peer.greeting[0][1], text)
+                    if peer.greeting[0][0] == 220:
+                        self.assertEqual(peer.deliver(), 250)
+                    wait_for(lambda: 'STARTTLS is refused: 454 4.7.0 Not now\n' in proxy.log(), 5, proxy.log)
 
     def test_tls_proxy_injection(self):
         """proxy: what stands behind STARTTLS in clear is not taken for what was said under TLS"""
@@ -797,18 +922,68 @@ class Who(Test):
                 self.assertEqual((refusal.exception.smtp_code, refusal.exception.smtp_error),
                                  (554, b'5.7.1 No viruses here'))
 
+    def test_proxy_stale_socket(self):
+        """proxy: a Unix socket that a dead proxy left is replaced, and one that a living one has is not; nor a file"""
+        with tempfile.TemporaryDirectory() as place, NextHop() as server:
+            path = f'{place}/socket'
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(path)
+                dead.listen()
+            with Proxy(server.port, listen=('--listen', path)) as proxy, proxy.peer() as peer:
+                again = subprocess.run([*proxy.command], capture_output=True, encoding='utf-8', timeout=PATIENCE,
+                                       check=False)
+                self.assertEqual((again.returncode, again.stderr), (71, f'proxy: {path}: Address already in use\n'))
+                self.assertEqual(peer.deliver(), 250)
+            self.assertEqual(os.listdir(place), [])
+            with open(path, 'w') as file:
+                file.write('mine')
+            again = subprocess.run([*proxy.command], capture_output=True, timeout=PATIENCE, check=False)
+            self.assertEqual((again.returncode, os.path.getsize(path)), (71, 4))
+
+    def test_proxy_without_ipv6(self):
+        """proxy: every address, on a system without IPv6"""
+        with tempfile.TemporaryDirectory() as place, NextHop() as server:
+            open(f'{place}/old', 'w').close()
+            under = 'env', f'LD_PRELOAD={SHIM}', f'SHIM_DIRECTORY={place}'
+            with Proxy(server.port, listen=('--listen', '*:0'), under=under) as proxy, proxy.peer() as peer:
+                self.assertEqual(peer.deliver(), 250)
+            self.assertEqual(len(proxy.places), 1)
+
+    def test_proxy_closed_descriptors(self):
+        """proxy: with standard input, output and error closed neither side hears anything but SMTP"""
+        path = '/tmp/ehlo-proxy-closed'
+        with NextHop() as server, contextlib.suppress(FileNotFoundError):
+            os.unlink(path) if os.path.exists(path) else None
+            process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', PROXY, '--listen', path, '--next',
+                                        f'127.0.0.1:{server.port}', '--hostname', 'x.example', '--filter', 'cat'])
+            try:
+                wait_for(lambda: os.path.exists(path) or process.poll() is not None, 20, 'proxy to listen')
+                for _ in range(2):
+                    with Peer(path) as peer:
+                        self.assertEqual(peer.deliver(), 250)
+                        self.assertEqual(peer.code('QUIT'), 221)
+            finally:
+                process.terminate()
+                self.assertEqual(process.wait(PATIENCE), 0)
+        self.assertEqual(server.contents, [MESSAGE] * 2)
+
     def test_proxy_usage(self):
         """proxy: bad usage is 64, and says what is needed"""
         good = '--listen', '127.0.0.1:0', '--next', '127.0.0.1:25', '--hostname', 'x.example'
         for options in ((), good[:4], good[2:], (*good[:2], *good[4:]), (*good, 'word'), (*good, '--next-tls', 'maybe'),
                         (*good, '--xclient', '--xforward'), (*good, '--tls-listen', '127.0.0.1:0'),
-                        (*good, '--tls-key', '/x'), (*good[:3], 'nowhere', *good[4:]), ('--unknown',)):
+                        (*good, '--next-cafile', '/etc/passwd'), (*good, '--directory', '/tmp'),
+                        (*good, '--filter-timeout', '1'), (*good, '--tls-key', '/x'),
+                        (*good[:3], 'nowhere', *good[4:]), ('--unknown',)):
             done = subprocess.run([PROXY, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE,
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (64, ''), options)
             self.assertRegex(done.stderr, r'proxy: .*\n')
-        done = subprocess.run([PROXY, *good, '--tls-cert', '/nowhere'], capture_output=True, encoding='utf-8',
-                              timeout=PATIENCE, check=False)
-        self.assertEqual(done.returncode, 71)
+        for status, *options in ((66, '--tls-cert', '/nowhere'), (71, '--filter', 'true', '--directory', '/nowhere'),
+                                 (66, '--next-tls', 'try', '--next-cafile', '/nowhere')):
+            done = subprocess.run([PROXY, *good, *options], capture_output=True, encoding='utf-8', timeout=PATIENCE,
+                                  check=False)
+            self.assertEqual(done.returncode, status, options)
+            self.assertIn('/nowhere', done.stderr)
         done = subprocess.run([PROXY, '--help'], capture_output=True, encoding='utf-8', timeout=PATIENCE, check=True)
         self.assertRegex(done.stdout, r'(?s)^usage: proxy .*--xforward')
