@@ -191,7 +191,9 @@ int main(int argc, char **argv)
   if (settings.processes > 1)
     worker = workers_start((unsigned)settings.processes);
   open_all();
-  if (worker == 0)
+  if (worker > 0)
+    workers_tell_ready();
+  else
     manager_tell_ready(takeover_done());
   while (stage == SERVING || sessions_count() > 0) {
     fflush(stderr);

@@ -7,6 +7,7 @@
 
 #include "../loop.h"
 #include "listener.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,9 +54,7 @@ static _Noreturn void become(int ready)
   setenv(variable, text, 1);
   for (int number = 1; number < NSIG; number++)
     signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  signals_release();
   execvp(words[0], words);
   complain(words[0], strerror(errno));
   fflush(stderr);
@@ -87,9 +86,11 @@ void takeover_begin(void (*done)(void))
   }
   fprintf(stderr, "%s: starting a new process to take over\n", program);
   fflush(stderr);
+  signals_hold();
   pid_t process = fork();
   if (process == 0)
     become(ends[1]);
+  signals_release();
   close(ends[1]);
   waiting = (struct source){.fd = ends[0], .ready = on_ready};
   if (process < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 || loop_watch(&waiting, LOOP_IN) != 0) {

@@ -4,6 +4,7 @@ notices, another user, figures."""
 import contextlib
 import os
 import pwd
+import random
 import re
 import signal
 import smtplib
@@ -203,6 +204,52 @@ class Service(Case):
             maild.wait_log('maild: takeover: the new process did not come to serve; this one goes on')
             with Peer(maild.port) as peer:
                 self.assertEqual(peer.deliver(), 250)
+
+    def aliases(self, text):
+        path = os.path.join(self.directory, 'aliases')
+        with open(path, 'w') as file:
+            file.write(text)
+        return path
+
+    def test_maild_restart_fails_processes(self):
+        """maild, SIGUSR2 with --processes: those of the new one cannot begin: it changes nothing"""
+        with Maild('--processes', '2', '--aliases', self.aliases('b: b\n')) as maild:
+            self.deliver(maild.port, 'before')
+            self.aliases('b: nobody\n')
+            maild.process.send_signal(signal.SIGUSR2)
+            maild.wait_log('maild: takeover: the new process did not come to serve; this one goes on')
+            with Peer(maild.port) as peer:
+                self.assertEqual(peer.deliver(), 250)
+
+    def test_maild_processes_wrong_later(self):
+        """maild, --processes: one is killed while a file is wrong: the others serve on, and it comes back when it is right"""
+        with Maild('--processes', '2', '--aliases', self.aliases('b: b\n'), clean=False) as maild:
+            self.deliver(maild.port, 'before')
+            first, other = wait_for(lambda: len(maild.children()) == 2 and maild.children())
+            self.aliases('b: nobody\n')
+            os.kill(first, signal.SIGKILL)
+            maild.wait_log('maild: --aliases, line 1: nobody')
+            maild.wait_log('has ended; another one is started', 2)
+            self.assertEqual(maild.children(), [other])
+            self.deliver(maild.port, 'meanwhile')
+            self.aliases('b: b\n')
+            wait_for(lambda: len(maild.children()) == 2)
+
+    def test_maild_processes_stopped_early(self):
+        """maild, --processes: SIGTERM while they are being started, 50 times: none misses it"""
+        chance = random.Random(1)
+        for _ in range(50):
+            process = subprocess.Popen([MAILD, '--listen', '127.0.0.1:0', '--discard', '--processes', '4'],
+                                       stderr=subprocess.PIPE, start_new_session=True)
+            with process.stderr:
+                process.stderr.readline()
+                time.sleep(chance.uniform(0, 0.004))
+                process.terminate()
+                try:
+                    self.assertIn(process.wait(PATIENCE), (0, -signal.SIGTERM))
+                finally:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
 
     def test_maild_restart_path(self):
         """maild, SIGUSR2: a Unix socket stays where it is, and is removed at the end"""
