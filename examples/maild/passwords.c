@@ -22,6 +22,7 @@ enum {
   MOST = 10000000,
   PATIENCE = 30000, /* milliseconds */
   MOST_QUEUED = 65536,
+  MACHINE = 32, /* octets of its number, at least */
   LINE = 4096
 };
 
@@ -36,6 +37,7 @@ static const char *file_name;
 static struct user *users; /* by name */
 static size_t user_count;
 static struct helper checker;
+static uint8_t machine[DIGEST_MOST]; /* for names that nobody has */
 
 /* ---- lines ------------------------------------------------------------------------------------------------------- */
 
@@ -149,22 +151,36 @@ int password_hmac(const uint8_t key[DIGEST_MOST], const void *octets, size_t siz
   return digest_hmac(DIGEST_SHA_256, (ehlo_span){(const char *)key, DIGEST_MOST}, &part, 1, out);
 }
 
-/* For a name that nobody has: from a secret that only the file has, so that it is the same after a restart and in all
- * processes. */
+/* What makes up salts for names that nobody has. It has to be the same after a restart and in all processes, or they
+ * would give themselves away; so it is the machine's own number, which peers are not told. It is not from the file: who
+ * sees what a key makes of a name can try passwords on that at home. */
+static void read_machine(void)
+{
+  static const char *const places[] = {"/etc/machine-id", "/proc/sys/kernel/random/boot_id"};
+  char text[64];
+  size_t size = 0;
+  for (size_t i = 0; i < sizeof places / sizeof *places && size < MACHINE; i++) {
+    FILE *file = fopen(places[i], "re");
+    size = file == NULL ? 0 : fread(text, 1, sizeof text, file);
+    if (file != NULL)
+      fclose(file);
+  }
+  if (size < MACHINE || !digest_of(DIGEST_SHA_256, (ehlo_span){text, size}, machine))
+    random_octets(machine, sizeof machine);
+}
+
+/* For a name that nobody has. */
 static struct password make_up(ehlo_span name)
 {
-  static const uint8_t nothing[DIGEST_MOST];
-  const uint8_t *secret = user_count > 0 ? users[0].password.server_key : nothing;
   struct password password = {.salt_size = SALT, .iterations = ITERATIONS};
-  uint8_t derived[DIGEST_MOST] = {0};
   if (user_count > 0) {
     password.salt_size = users[0].password.salt_size;
     password.iterations = users[0].password.iterations;
   }
-  password_hmac(secret, name.ptr, name.len, derived);
-  memcpy(password.salt, derived, DIGEST_MOST);
-  password_hmac(derived, secret, DIGEST_MOST, password.stored_key);
-  password_hmac(password.stored_key, secret, DIGEST_MOST, password.server_key);
+  password_hmac(machine, name.ptr, name.len, password.salt);
+  password_hmac(machine, password.salt, DIGEST_MOST, password.salt + DIGEST_MOST);
+  password_hmac(machine, password.salt, PASSWORD_SALT, password.stored_key);
+  password_hmac(password.stored_key, machine, DIGEST_MOST, password.server_key);
   return password;
 }
 
@@ -275,6 +291,7 @@ uint64_t passwords_ask(ehlo_span name, ehlo_span secret, helper_answer_fn *done,
 void passwords_open(const char *file)
 {
   file_name = file;
+  read_machine();
   if (read_file() != 0)
     exit(EX_CONFIG);
   checker = (struct helper){
