@@ -22,6 +22,20 @@ void complain(const char *what, const char *why)
   fputc('\n', stderr);
 }
 
+void complain_of_file(const char *option, const char *file, size_t line, const char *why)
+{
+  fprintf(stderr, "%s: %s", program, option);
+  if (line > 0) {
+    fprintf(stderr, ", line %zu", line);
+  } else {
+    fputc(' ', stderr);
+    print_octets(stderr, ehlo_span_of(file), 1);
+  }
+  fputs(": ", stderr);
+  print_octets(stderr, ehlo_span_of(why), 1);
+  fputc('\n', stderr);
+}
+
 void bad_usage(const char *what, const char *why)
 {
   complain(what, why);
@@ -34,11 +48,19 @@ void bad_system(const char *what, const char *why)
   exit(EX_OSERR);
 }
 
+static void bad_number(const char *option, uint64_t least, uint64_t most)
+{
+  char why[80];
+  snprintf(why, sizeof why, "a number from %llu to %llu is needed", (unsigned long long)least,
+           (unsigned long long)most);
+  bad_usage(option, why);
+}
+
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
   uint64_t value;
   if (ehlo_parse_number(ehlo_span_of(text), 20, &value) != EHLO_OK || value < least || value > most)
-    bad_usage(option, "a number is needed, within its limits");
+    bad_number(option, least, most);
   return value;
 }
 

@@ -30,6 +30,7 @@ static const char scheme[] = "SCRAM-SHA-256$";
 
 struct user {
   char *name;
+  size_t line;
   struct password password;
 };
 
@@ -87,13 +88,13 @@ static void forget(struct user *list, size_t count)
 }
 
 /* Reads a line into the list. Returns NULL, or what is wrong with it. */
-static const char *read_line(char *line, struct user **list, size_t *count)
+static const char *read_line(char *line, size_t number, struct user **list, size_t *count)
 {
   line[strcspn(line, "\r\n")] = '\0';
   if (line[0] == '\0' || line[0] == '#')
     return NULL;
   char *colon = strchr(line, ':');
-  struct user user = {0};
+  struct user user = {.line = number};
   if (colon == NULL || colon == line || (size_t)(colon - line) > PASSWORD_NAME)
     return "NAME:HASH is needed";
   *colon = '\0';
@@ -108,32 +109,44 @@ static const char *read_line(char *line, struct user **list, size_t *count)
   return NULL;
 }
 
+/* Returns NULL, or what is wrong, and in which line. */
+static const char *sort(struct user *list, size_t count, size_t *number)
+{
+  if (count > 1)
+    qsort(list, count, sizeof *list, compare);
+  for (size_t i = 1; i < count; i++) {
+    if (compare(&list[i - 1], &list[i]) != 0)
+      continue;
+    *number = list[i - 1].line > list[i].line ? list[i - 1].line : list[i].line;
+    return "the name stands there twice";
+  }
+  return NULL;
+}
+
 /* Returns 0, or -1 after it has said what is wrong. */
 static int read_file(void)
 {
   FILE *file = fopen(file_name, "re");
-  char *line = NULL, where[32];
+  char *line = NULL;
   size_t room = 0, count = 0, number = 0;
   struct user *list = NULL;
-  const char *wrong = file == NULL ? strerror(errno) : NULL;
+  const char *wrong = NULL;
+  if (file == NULL) {
+    complain_of_file("--passwords", file_name, 0, strerror(errno));
+    return -1;
+  }
   while (wrong == NULL && getline(&line, &room, file) >= 0) {
     number++;
-    wrong = read_line(line, &list, &count);
+    wrong = read_line(line, number, &list, &count);
   }
   if (wrong == NULL && ferror(file))
     wrong = strerror(errno);
-  if (file != NULL)
-    fclose(file);
+  fclose(file);
   free(line);
-  if (wrong == NULL) {
-    if (count > 1)
-      qsort(list, count, sizeof *list, compare);
-    for (size_t i = 1; i < count && wrong == NULL; i++)
-      wrong = compare(&list[i - 1], &list[i]) == 0 ? "a name stands there twice" : NULL;
-  }
+  if (wrong == NULL)
+    wrong = sort(list, count, &number);
   if (wrong != NULL) {
-    snprintf(where, sizeof where, "--passwords, line %zu", number);
-    complain(where, wrong);
+    complain_of_file("--passwords", file_name, number, wrong);
     forget(list, count);
     return -1;
   }
