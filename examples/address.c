@@ -17,16 +17,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static void find_path(struct addresses *addresses, const char *option)
+static int find_path(struct addresses *addresses, const char **why)
 {
   struct sockaddr_un *address = (void *)&addresses->list[0].socket;
   if (strlen(addresses->text) >= sizeof address->sun_path)
-    bad_usage(option, "the path is too long for a Unix socket");
+    return *why = "the path is too long for a Unix socket", EX_USAGE;
   address->sun_family = AF_UNIX;
   strcpy(address->sun_path, addresses->text);
   addresses->list[0].size = sizeof *address;
   addresses->count = 1;
   strcpy(addresses->host, addresses->text);
+  return 0;
 }
 
 static int is_port(const char *port, int listening)
@@ -37,40 +38,46 @@ static int is_port(const char *port, int listening)
   return getservbyname(port, "tcp") != NULL;
 }
 
-static void find_host(struct addresses *addresses, const char *option, int listening)
+static int find_host(struct addresses *addresses, int listening, const char **why)
 {
   const char *text = addresses->text;
   char *host = addresses->host;
   const char *colon = strrchr(text, ':');
   if (colon == NULL || colon == text || colon - text >= ADDRESS_HOST || !is_port(colon + 1, listening))
-    bad_usage(option, "HOST:PORT is needed, or the path of a Unix socket");
+    return *why = "HOST:PORT is needed, or the path of a Unix socket", EX_USAGE;
   int brackets = text[0] == '[' && colon[-1] == ']';
   snprintf(host, sizeof addresses->host, "%.*s", (int)(colon - text) - 2 * brackets, text + brackets);
   if (host[0] == '\0' || (!brackets && strpbrk(host, "[:]") != NULL))
-    bad_usage(option, "HOST:PORT is needed, an IPv6 address in brackets");
+    return *why = "HOST:PORT is needed, an IPv6 address in brackets", EX_USAGE;
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = listening ? AI_PASSIVE : 0};
   struct addrinfo *found;
   int error = getaddrinfo(listening && strcmp(host, "*") == 0 ? NULL : host, colon + 1, &hints, &found);
-  if (error != 0) {
-    complain(text, gai_strerror(error));
-    exit(EX_NOHOST);
-  }
+  if (error != 0)
+    return *why = gai_strerror(error), EX_NOHOST;
   for (const struct addrinfo *info = found; info != NULL && addresses->count < ADDRESS_MOST; info = info->ai_next) {
     struct address *address = &addresses->list[addresses->count++];
     memcpy(&address->socket, info->ai_addr, info->ai_addrlen);
     address->size = info->ai_addrlen;
   }
   freeaddrinfo(found);
+  return 0;
+}
+
+int addresses_look_up(struct addresses *addresses, const char *text, int listening, const char **why)
+{
+  memset(addresses, 0, sizeof *addresses);
+  addresses->text = text;
+  return strchr(text, '/') != NULL ? find_path(addresses, why) : find_host(addresses, listening, why);
 }
 
 void addresses_find(struct addresses *addresses, const char *option, const char *text, int listening)
 {
-  memset(addresses, 0, sizeof *addresses);
-  addresses->text = text;
-  if (strchr(text, '/') != NULL)
-    find_path(addresses, option);
-  else
-    find_host(addresses, option, listening);
+  const char *why;
+  int status = addresses_look_up(addresses, text, listening, &why);
+  if (status == 0)
+    return;
+  complain(status == EX_USAGE ? option : text, why);
+  exit(status);
 }
 
 int address_connect(const struct address *address)

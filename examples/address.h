@@ -26,8 +26,11 @@ struct addresses {
   size_t count;
 };
 
-/* Finds whom to connect to, or with `listening` where to listen, for which HOST may be *. What is not of the form is
- * bad usage of `option`; where the name is not known the process ends with EX_NOHOST. */
+/* Finds whom to connect to, or with `listening` where to listen, for which HOST may be *. Returns 0, or an exit code:
+ * EX_USAGE if it is not of the form, EX_NOHOST if the name is not known. *why says what is wrong then. */
+int addresses_look_up(struct addresses *addresses, const char *text, int listening, const char **why);
+
+/* The same for an option; what is wrong is told, and ends the process. */
 void addresses_find(struct addresses *addresses, const char *option, const char *text, int listening);
 
 /* Begins to connect by a socket that never blocks. Returns the descriptor, which can be written to once it has come to

@@ -310,6 +310,15 @@ static void check_tls(void)
     settings.config[i].offer[EHLO_EXT_STARTTLS] = settings.tls_cert != NULL;
 }
 
+static int listens_for(int kind)
+{
+  for (size_t i = 0; i < settings.place_count; i++) {
+    if (settings.places[i].kind == kind)
+      return 1;
+  }
+  return 0;
+}
+
 static void check(void)
 {
   if (settings.hash_password != NULL)
@@ -335,6 +344,8 @@ static void check(void)
     settings.config[KIND_SUBMISSION].max_pending = (uint32_t)settings.max_pending;
     settings.config[KIND_SUBMISSION].pending_text = RELAYED_TEXT;
   }
+  if (settings.relay_to != NULL && !listens_for(KIND_SUBMISSION))
+    bad_usage("--relay-to", "goes with --submission or --submissions: it is for those who log in there");
   if (settings.relay_tls_required && (settings.relay_to == NULL || !tls_is_there()))
     bad_usage("--relay-tls", tls_is_there() ? "goes with --relay-to" : "this maild was built without OpenSSL");
   for (size_t i = 0; i < KINDS; i++) {
