@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import Port
+from harness import PATIENCE, Port
 from maild import MESSAGE, STORED, Maild, Peer, wait_for
 from test_maild_login import Case, Secure, b64
 
@@ -18,11 +18,12 @@ LINES = ('MAIL FROM:<alice@example.org>', 'RCPT TO:<you@elsewhere.example>')
 
 
 class NextServer(Port):
-    """Answers each command with what `said` has for the beginning of its line, else 250; None closes. A connection for
-    each entry of `received`: (commands, content)."""
+    """Answers each command with what `said` has for the beginning of its line, else 250; None closes. `late`: an event
+    that is waited for before content is answered. A connection for each entry of `received`: (commands, content)."""
 
-    def __init__(self, said=None, keywords=('PIPELINING', 'SIZE', '8BITMIME', 'ENHANCEDSTATUSCODES'), slow=0):
-        self.said, self.keywords, self.slow, self.received = said or {}, keywords, slow, []
+    def __init__(self, said=None, keywords=('PIPELINING', 'SIZE', '8BITMIME', 'ENHANCEDSTATUSCODES'), slow=0,
+                 late=None):
+        self.said, self.keywords, self.slow, self.late, self.received = said or {}, keywords, slow, late, []
 
     def talk(self, connection):
         with contextlib.suppress(OSError):
@@ -50,6 +51,8 @@ class NextServer(Port):
                     while (part := file.readline()) not in (b'.\r\n', b''):
                         parts.append(part)
                     content.append(b''.join(parts) + (part or b'(broken off)'))
+                    if self.late:
+                        self.late.wait(PATIENCE)
                     if part == b'' or (answer := self.said.get('.', '250 2.6.0 Yours is 4711')) is None:
                         return
                 say(answer)
