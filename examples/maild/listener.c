@@ -58,9 +58,7 @@ static void let_in(const struct listener *listener, int fd, const struct ip_addr
     metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many in all");
     session_refuse(fd, listener->place, "4.3.2", "Too many connections, try again later");
-  } else if (settings.max_per_address != 0 && peer->family != AF_UNIX &&
-             !networks_have(settings.balancers.list, settings.balancers.count, peer) &&
-             sessions_from(peer) >= settings.max_per_address) {
+  } else if (sessions_crowded(peer)) {
     metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many from one address");
     session_refuse(fd, listener->place, "4.7.0", "Too many connections from your address");
