@@ -112,7 +112,7 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
 
 static void on_end(struct session *session, const ehlo_event_end *end)
 {
-  if (end->reason == EHLO_END_ACCEPTED && session->envelope->relaying)
+  if (end->reason == EHLO_END_ACCEPTED && envelope_is_relayed(session->envelope))
     metrics_count(METRIC_RELAYED);
   if ((end->reason == EHLO_END_ACCEPTED || end->reason == EHLO_END_MIXED) && !settings.quiet)
     log_accepted(session, end->octets);

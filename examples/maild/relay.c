@@ -320,12 +320,12 @@ static void over(struct next_hop *hop)
   if (hop->why != NULL)
     fprintf(stderr, "%s: relay %s: %s\n", program, next_hop_name(), hop->why);
   fail(relay, 451, 4, 2, "The next server cannot be reached now, or was lost");
-  /* The rest of this transaction is told the same; a later one gets a new connection. */
-  if (session->envelope != NULL)
+  /* The rest of its transaction is told the same; what it was not asked about yet gets a new connection. */
+  if (session->envelope != NULL && session->envelope->relaying) {
+    int code = relay->failed.code;
     session->envelope->lost = 1;
-  int code = relay->failed.code;
-  if (session->envelope != NULL)
     session->envelope->lost_code = code < 400 || code == 421 ? 451 : code;
+  }
   destroy(relay);
   session_go_on(session);
 }

@@ -58,6 +58,14 @@ class NextServer(Port):
                 say(answer)
 
 
+class KeptServer(NextServer):
+    """Its last connection can be had."""
+
+    def talk(self, connection):
+        self.last = connection
+        super().talk(connection)
+
+
 class Relay(Case):
     def maild(self, port, *options):
         return super().maild('--relay-to', f'127.0.0.1:{port}', '--max-errors', '0', *options, listen=LISTEN)
@@ -161,6 +169,22 @@ class Relay(Case):
                     del there.said[moment]
                     self.assertEqual(peer.code('RSET'), 250)
             self.assertEqual(peer.deliver(opening=LINES), 250)
+
+    def test_maild_relay_idle(self):
+        """maild, relay: the next server ends an idle connection between MAIL and RCPT: there is a new one; what stays here
+        does not count as relayed"""
+        with KeptServer({'RCPT TO:<no@': '550 5.1.1 Nobody'}) as there, self.maild(there.port) as maild, \
+                self.user(maild) as peer:
+            self.assertEqual(peer.deliver(opening=LINES), 250)
+            self.assertEqual(peer.code(LINES[0]), 250)
+            there.last.shutdown(socket.SHUT_RDWR)
+            time.sleep(0.2)
+            self.assertEqual(peer.codes(LINES[1], 'RSET'), [250, 250])
+            self.assertEqual(len(there.received), 2)
+            self.assertEqual(peer.codes(LINES[0], 'RCPT TO:<no@elsewhere.example>'), [250, 550])
+            self.assertEqual(peer.deliver(opening=['RCPT TO:<b@example.org>']), 250)
+            maild.status()
+            maild.wait_log('maild: metric maild_messages_relayed_total 1\n')
 
     def test_maild_relay_left(self):
         """maild, relay: a user who leaves in the middle, RSET, QUIT: no half message is taken for a whole one"""
