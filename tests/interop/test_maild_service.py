@@ -291,6 +291,23 @@ class Service(Case):
                               stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 67)
 
+    def test_maild_standard_closed(self):
+        """maild, started without standard input, output and error: none of its sockets takes their place"""
+        with tempfile.TemporaryDirectory() as maildir:
+            path = f'{maildir}/lmtp'
+            process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', MAILD, '--lmtp', path, '--maildir',
+                                        maildir, *HOSTS], start_new_session=True)
+            try:
+                wait_for(lambda: os.path.exists(path))
+                with Peer(path) as peer:
+                    self.assertEqual(peer.deliver(opening=('LHLO client.example', *OPEN[1:])), 250)
+                self.assertEqual({os.readlink(f'/proc/{process.pid}/fd/{number}') for number in range(3)}, {'/dev/null'})
+                process.terminate()
+                self.assertEqual(process.wait(PATIENCE), 0)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
     def test_maild_metrics(self):
         """maild, --metrics: SIGUSR1 writes figures that are right, to the file or to the log"""
         path = os.path.join(self.directory, 'metrics')
