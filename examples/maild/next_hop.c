@@ -175,6 +175,8 @@ static void keep_time(struct next_hop *hop)
   if (epoch == hop->epoch && hop->timer.place != 0)
     return;
   hop->epoch = epoch;
+  if (hop->most != 0 && seconds > hop->most)
+    seconds = hop->most;
   if (seconds == 0)
     timer_stop(&hop->timer);
   else

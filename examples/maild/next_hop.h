@@ -25,6 +25,7 @@ struct next_hop {
   uint8_t phase;    /* of next_hop.c */
   uint8_t blocked;  /* it takes no more for now */
   uint8_t try_next; /* the address to try next */
+  uint32_t most;    /* seconds of patience, at most; 0: as many as the library says */
   const char *why;  /* it cannot be used, or NULL; static, or tls_error's */
 
   /* The owner's. Called from the loop alone, never from within another call. */

@@ -119,6 +119,9 @@ static void on_end(struct session *session, const ehlo_event_end *end)
   else if (session->envelope != NULL && session->envelope->storing != 0 && !session->envelope->told)
     fprintf(stderr, "%s: unanswered id=%s: its peer left while it was stored, and may send it again\n", program,
             session->envelope->message.id);
+  else if (relay_is_unanswered(session))
+    fprintf(stderr, "%s: unanswered id=%s: its peer left while the next server had it, and may send it again\n",
+            program, session->envelope->message.id);
   policy_forget(session);
 }
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT = 400 };
+enum { TEXT = 400, GOODBYE = 5 /* seconds that the next server gets to answer QUIT */ };
 
 struct verdict_of_next {
   int code; /* 0: none yet */
@@ -445,6 +445,11 @@ int relay_verdict(struct session *session, ehlo_server *server, const ehlo_event
   return put_off(session->relay, server, event);
 }
 
+int relay_is_unanswered(const struct session *session)
+{
+  return session->relay != NULL && session->relay->step == WAIT_VERDICT;
+}
+
 /* A transaction that the next server still holds is ended there by RSET, or, if content is under way, only by the end
  * of the connection: a half message must not be taken for a whole one. */
 void relay_end(struct session *session)
@@ -471,6 +476,7 @@ void relay_leave(struct session *session)
     destroy(relay);
     return;
   }
+  relay->hop.most = GOODBYE; /* there may be many of them, and nothing limits how many */
   session->relay = NULL;
   relay->session = NULL;
   relay->next = leaving;

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import threading
 import time
 import unittest
@@ -19,7 +20,7 @@ LINES = ('MAIL FROM:<alice@example.org>', 'RCPT TO:<you@elsewhere.example>')
 
 class NextServer(Port):
     """Answers each command with what `said` has for the beginning of its line, else 250; None closes. `late`: an event
-    that is waited for before content is answered. A connection for each entry of `received`: (commands, content)."""
+    that is waited for before content is answered. '': no answer. A connection for each entry of `received`: (commands, content)."""
 
     def __init__(self, said=None, keywords=('PIPELINING', 'SIZE', '8BITMIME', 'ENHANCEDSTATUSCODES'), slow=0,
                  late=None):
@@ -55,7 +56,8 @@ class NextServer(Port):
                         self.late.wait(PATIENCE)
                     if part == b'' or (answer := self.said.get('.', '250 2.6.0 Yours is 4711')) is None:
                         return
-                say(answer)
+                if answer:
+                    say(answer)
 
 
 class KeptServer(NextServer):
@@ -169,6 +171,32 @@ class Relay(Case):
                     del there.said[moment]
                     self.assertEqual(peer.code('RSET'), 250)
             self.assertEqual(peer.deliver(opening=LINES), 250)
+
+    def test_maild_relay_unanswered(self):
+        """maild, relay: a user leaves while the next server has his message and has not answered: it is logged"""
+        late = threading.Event()
+        with NextServer(late=late) as there, self.maild(there.port) as maild:
+            with self.user(maild) as peer:
+                self.assertEqual(peer.codes(*LINES, 'DATA'), [250, 250, 354])
+                peer.send(MESSAGE + b'.\r\n')
+                wait_for(lambda: there.received[0][1])
+                peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))  # broken off
+            maild.wait_log('its peer left while the next server had it, and may send it again')
+            late.set()
+
+    def test_maild_relay_goodbye(self):
+        """maild, relay: a next server that does not answer QUIT is not waited for for long"""
+        with NextServer({'QUIT': ''}) as there, self.maild(there.port) as maild:
+            def connections():
+                return len(os.listdir(f'/proc/{maild.pid}/fd'))
+            maild.status()  # it has opened all it needs
+            before = connections()
+            for _ in range(3):
+                with self.user(maild) as peer:
+                    self.assertEqual(peer.codes(*LINES, 'RSET', 'QUIT'), [250, 250, 250, 221])
+            wait_for(lambda: maild.status()['connections'] == 0)
+            self.assertEqual(connections(), before + 3)
+            wait_for(lambda: connections() == before, 10)
 
     def test_maild_relay_idle(self):
         """maild, relay: the next server ends an idle connection between MAIL and RCPT: there is a new one; what stays here

@@ -291,6 +291,10 @@ class Service(Case):
                               stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 67)
 
+    def is_listened_on(self, path):
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(path) == 0
+
     def test_maild_standard_closed(self):
         """maild, started without standard input, output and error: none of its sockets takes their place"""
         with tempfile.TemporaryDirectory() as maildir:
@@ -298,7 +302,7 @@ class Service(Case):
             process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', MAILD, '--lmtp', path, '--maildir',
                                         maildir, *HOSTS], start_new_session=True)
             try:
-                wait_for(lambda: os.path.exists(path))
+                wait_for(lambda: self.is_listened_on(path))
                 with Peer(path) as peer:
                     self.assertEqual(peer.deliver(opening=('LHLO client.example', *OPEN[1:])), 250)
                 self.assertEqual({os.readlink(f'/proc/{process.pid}/fd/{number}') for number in range(3)}, {'/dev/null'})
