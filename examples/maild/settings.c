@@ -120,7 +120,7 @@ static const struct row rows[] = {
     WORD("check-recipients", "COMMAND", check, "ask this program about each recipient; see README.md"),
     COUNT("check-timeout", "SECONDS", check_timeout, 1, 3600, "that it may take to answer, else 451 (30)"),
     COUNT("max-pending", "N", max_pending, 1, EHLO_MAX_MAX_PENDING,
-          "recipients of a session that are asked about at a time (100)"),
+          "recipients of a session that it, or the next server, is asked about at a time (100)"),
 
     TITLE("Who may log in"),
     WORD("passwords", "FILE", passwords, "users and hashes of their passwords; for --submission. Read again at SIGHUP"),

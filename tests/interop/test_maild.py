@@ -73,6 +73,24 @@ class CommandLine(unittest.TestCase):
             self.assertRegex(errors, r'(?m)^maild: nobody\.invalid:25: ')
 
 
+    def test_maild_manual(self):
+        """maild, --help and maild.8: the same options, with the same defaults where there are numbers"""
+        with open(os.path.join(HERE, '../../examples/maild/maild.8')) as file:
+            entries = file.read().split('.It Fl -')[1:]
+        _, shown, _ = self.run_maild('--help')
+        told = {}
+        for entry in entries:
+            first = entry.partition('\n')[0]
+            default = re.search(r'(?m)^\.Pq (\d+)(?:;| |$)', entry.partition('\n.It')[0])
+            for name in re.findall(r'(?:^|Fl -)([a-z-]+)', first):
+                told[name] = default and default[1]
+        help_of = dict(re.findall(r'(?m)^  --([a-z-]+)(?: [A-Z:]+)? +(.*)$', shown))
+        self.assertEqual(sorted(told), sorted(help_of))
+        for name, text in help_of.items():
+            default = re.search(r' \((\d+)[;)]', text)
+            self.assertEqual(told[name], default and default[1], name)
+
+
 class Checking(unittest.TestCase):
     def setUp(self):
         directory = self.enterContext(tempfile.TemporaryDirectory())
