@@ -14,9 +14,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
-enum { FIRST = 3, MOST = 64, ASIDE = 500 /* descriptors from here on are in nobody's way */ };
+enum { FIRST = 3, MOST = 64, ASIDE = FIRST + MOST + 1 /* descriptors from here on are in nobody's way */ };
 
 static const char variable[] = "MAILD_TAKEOVER";
 static char **words;
@@ -37,13 +38,19 @@ static _Noreturn void become(int ready)
 {
   int sockets[MOST];
   char names[MOST * 16], text[32];
+  int moved = 1;
   int count = listeners_hand_over(sockets, MOST, names, sizeof names);
   for (int i = 0; i < count; i++)
     sockets[i] = fcntl(sockets[i], F_DUPFD, ASIDE);
   ready = fcntl(ready, F_DUPFD, ASIDE);
   for (int i = 0; i < count; i++)
-    dup2(sockets[i], FIRST + i);
-  dup2(ready, FIRST + count);
+    moved &= dup2(sockets[i], FIRST + i) >= 0;
+  moved &= dup2(ready, FIRST + count) >= 0;
+  if (!moved) {
+    complain("takeover", strerror(errno));
+    fflush(stderr);
+    _exit(EX_OSERR);
+  }
   close_range((unsigned)(FIRST + count + 1), ~0U, 0);
   snprintf(text, sizeof text, "%d", count);
   setenv("LISTEN_FDS", text, 1);

@@ -6,6 +6,7 @@ import os
 import pwd
 import random
 import re
+import resource
 import signal
 import smtplib
 import socket
@@ -204,6 +205,17 @@ class Service(Case):
             maild.wait_log('maild: takeover: the new process did not come to serve; this one goes on')
             with Peer(maild.port) as peer:
                 self.assertEqual(peer.deliver(), 250)
+
+    def test_maild_restart_few_descriptors(self):
+        """maild, SIGUSR2 where a process may have 200 descriptors and no more"""
+        with Maild(clean=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))) as maild:
+            maild.status()
+            maild.process.send_signal(signal.SIGUSR2)
+            maild.wait_log('maild: taken over;')
+            pid = wait_for(lambda: self.successor(maild, maild.pid))
+            self.deliver(maild.port, 'after')
+            os.kill(pid, signal.SIGTERM)
+            wait_for(maild.alone)
 
     def aliases(self, text):
         path = os.path.join(self.directory, 'aliases')
