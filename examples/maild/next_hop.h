@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- *     next_hop.c  the connection: addresses, TLS, octets, the clock
- *     relay.c     the mail
+ *     next_hop.c                 the connection: addresses, TLS, octets, the clock
+ *     relay.c, relay_dialogue.c  the mail
  */
 #ifndef MAILD_NEXT_HOP_H
 #define MAILD_NEXT_HOP_H
