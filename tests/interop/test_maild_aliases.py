@@ -108,13 +108,14 @@ class Aliases(unittest.TestCase):
         """maild, files that are not there: the option and the name are told"""
         for option, status in ('--aliases', 78), ('--passwords', 78), ('--maildir', 71), ('--tls-cert', 66):
             more = () if option == '--maildir' else ('--discard',)
-            done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *more, option, '/none/there'], stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+            done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *more, option, '/none/there'],
+                                  stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
             self.assertEqual(done.returncode, status, done.stderr)
             self.assertRegex(done.stderr.decode(), f'(?m)^maild: {option}:? /none/there: No such file or directory$')
 
     def refused(self):
-        done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *HOSTS, '--maildir', self.maildir, '--aliases', self.file],
-                              stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+        done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *HOSTS, '--maildir', self.maildir, '--aliases',
+                               self.file], stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 78)
         return done.stderr.decode()
 

@@ -291,7 +291,7 @@ class Login(Case):
             self.assertNotIn('horse', maild.log())
 
     def test_maild_auth_unknown(self):
-        """maild, AUTH: an unknown name's salt is the same in all processes, after a restart, and whatever is in the file"""
+        """maild, AUTH: an unknown name's salt is the same in all processes, after a restart, with any file"""
         salts = set()
         for name, password in ('alice', 'correct horse'), ('alice', 'another'), ('a', 'correct horse'):
             self.write(hash_password(name, password))

@@ -20,7 +20,8 @@ LINES = ('MAIL FROM:<alice@example.org>', 'RCPT TO:<you@elsewhere.example>')
 
 class NextServer(Port):
     """Answers each command with what `said` has for the beginning of its line, else 250; None closes. `late`: an event
-    that is waited for before content is answered. '': no answer. A connection for each entry of `received`: (commands, content)."""
+    that is waited for before content is answered. '': no answer. A connection for each entry of `received`:
+    (commands, content)."""
 
     def __init__(self, said=None, keywords=('PIPELINING', 'SIZE', '8BITMIME', 'ENHANCEDSTATUSCODES'), slow=0,
                  late=None):
@@ -199,8 +200,8 @@ class Relay(Case):
             wait_for(lambda: connections() == before, 10)
 
     def test_maild_relay_idle(self):
-        """maild, relay: the next server ends an idle connection between MAIL and RCPT: there is a new one; what stays here
-        does not count as relayed"""
+        """maild, relay: the next server ends an idle connection between MAIL and RCPT: there is a new one. And what
+        stays here does not count as relayed"""
         with KeptServer({'RCPT TO:<no@': '550 5.1.1 Nobody'}) as there, self.maild(there.port) as maild, \
                 self.user(maild) as peer:
             self.assertEqual(peer.deliver(opening=LINES), 250)
