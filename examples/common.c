@@ -24,6 +24,20 @@ void complain(const char *what, const char *why)
   fputc('\n', stderr);
 }
 
+void complain_of_file(const char *option, const char *file, size_t line, const char *why)
+{
+  fprintf(stderr, "%s: %s", program, option);
+  if (line > 0) {
+    fprintf(stderr, ", line %zu", line);
+  } else {
+    fputc(' ', stderr);
+    print_octets(stderr, ehlo_span_of(file), 1);
+  }
+  fputs(": ", stderr);
+  print_octets(stderr, ehlo_span_of(why), 1);
+  fputc('\n', stderr);
+}
+
 void bad_usage(const char *what, const char *why)
 {
   complain(what, why);

@@ -16,7 +16,10 @@ extern const char *program;
 /* Says on standard error what went wrong, and why. */
 void complain(const char *what, const char *why);
 
-/* The same, and ends the process: with EX_USAGE, or with EX_OSERR where the system refuses something. */
+/* The same of a file that an option names: of this line, or, with 0, of all of it. */
+void complain_of_file(const char *option, const char *file, size_t line, const char *why);
+
+/* As complain, and ends the process: with EX_USAGE, or with EX_OSERR where the system refuses something. */
 void bad_usage(const char *what, const char *why);
 void bad_system(const char *what, const char *why);
 

@@ -25,6 +25,8 @@ struct alias {
   size_t directories_size, addresses_size;
   uint32_t count;
   size_t line;
+  const struct alias *done_for; /* whom it has been added to last, */
+  int under_way;                /* or is being added to */
 };
 
 struct table {
@@ -58,14 +60,14 @@ static int compare(const void *one, const void *other)
   return strcmp(((const struct alias *)one)->directory, ((const struct alias *)other)->directory);
 }
 
+static int compare_name(const void *directory, const void *alias)
+{
+  return strcmp(directory, ((const struct alias *)alias)->directory);
+}
+
 static struct alias *find(const struct table *in, const char *directory)
 {
-  struct alias like = {0};
-  like.directory = strdup(directory);
-  struct alias *found =
-      in->count == 0 || like.directory == NULL ? NULL : bsearch(&like, in->aliases, in->count, sizeof like, compare);
-  free(like.directory);
-  return found;
+  return in->count == 0 ? NULL : bsearch(directory, in->aliases, in->count, sizeof *in->aliases, compare_name);
 }
 
 static void forget(struct table *old)
@@ -131,28 +133,37 @@ static const char *say(ehlo_span target, const char *what)
   return problem;
 }
 
+static const char *expand(const struct table *in, struct alias *alias, struct alias *from, unsigned depth);
+
+/* Adds to `alias` what this target of `from` comes to. One that is there on another way already is not gone through
+ * again: the ways can be twice as many at each step. */
+static const char *expand_target(const struct table *in, struct alias *alias, const struct alias *from,
+                                 ehlo_span target, unsigned depth)
+{
+  char directory[MAILBOX_NAME + 1], address[ADDRESS];
+  if (read_name(target, directory, address) != 0)
+    return say(target, "is no name at a --domain");
+  struct alias *further = find(in, directory);
+  if (further == from || (further == NULL && delivery_exists(directory)))
+    return add(alias, directory, address);
+  if (further == NULL)
+    return say(target, "there is neither such an alias nor such a mailbox");
+  if (further->under_way)
+    return say(target, "it comes back to itself");
+  return further->done_for == alias ? NULL : expand(in, alias, further, depth + 1);
+}
+
 /* Adds to `alias` all that the targets of `from` come to. Returns NULL, or what is wrong. */
-static const char *expand(const struct table *in, struct alias *alias, const struct alias *from, unsigned depth)
+static const char *expand(const struct table *in, struct alias *alias, struct alias *from, unsigned depth)
 {
   const char *rest = from->text;
-  const char *wrong = NULL;
+  const char *wrong = depth > DEEPEST ? "too many aliases one behind the other" : NULL;
   ehlo_span target;
-  if (depth > DEEPEST)
-    return "it comes back to itself";
-  while (wrong == NULL && next_target(&rest, &target)) {
-    char directory[MAILBOX_NAME + 1], address[ADDRESS];
-    if (read_name(target, directory, address) != 0)
-      return say(target, "is no name at a --domain");
-    const struct alias *further = find(in, directory);
-    if (further == from || (further == NULL && delivery_exists(directory)))
-      wrong = add(alias, directory, address);
-    else if (further == alias)
-      wrong = say(target, "it comes back to itself");
-    else if (further != NULL)
-      wrong = expand(in, alias, further, depth + 1);
-    else
-      wrong = say(target, "there is neither such an alias nor such a mailbox");
-  }
+  from->under_way = 1;
+  while (wrong == NULL && next_target(&rest, &target))
+    wrong = expand_target(in, alias, from, target, depth);
+  from->under_way = 0;
+  from->done_for = alias;
   return wrong;
 }
 
@@ -246,15 +257,16 @@ static int read_file(void)
   FILE *file = fopen(file_name, "re");
   struct table fresh = {0};
   size_t number = 0;
-  char where[40];
-  const char *wrong = file == NULL ? strerror(errno) : read_all(file, &fresh, &number);
-  if (file != NULL)
-    fclose(file);
+  if (file == NULL) {
+    complain_of_file("--aliases", file_name, 0, strerror(errno));
+    return -1;
+  }
+  const char *wrong = read_all(file, &fresh, &number);
+  fclose(file);
   if (wrong == NULL)
     wrong = work_out(&fresh, &number);
   if (wrong != NULL) {
-    snprintf(where, sizeof where, "--aliases, line %zu", number);
-    complain(where, wrong);
+    complain_of_file("--aliases", file_name, number, wrong);
     forget(&fresh);
     return -1;
   }

@@ -224,7 +224,7 @@ static int begin(struct session *session, const ehlo_event *event)
 
 int content_data(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
-  if (session->envelope->relaying && session->envelope->recipients[0]->relayed)
+  if (envelope_is_relayed(session->envelope))
     return relay_header(session, server, event);
   if (settings.discard)
     return answered(ehlo_server_accept(server, event->ticket));
@@ -253,7 +253,7 @@ int content_body(struct session *session, ehlo_server *server, const ehlo_event 
 {
   struct envelope *envelope = session->envelope;
   const ehlo_event_body *body = &event->as.body;
-  if (envelope->relaying && envelope->recipients[0]->relayed) {
+  if (envelope_is_relayed(envelope)) {
     int result = envelope->begun ? EHLO_HANDLED : relay_header(session, server, event);
     return result == EHLO_HANDLED ? relay_body(session, server, event) : result;
   }
@@ -281,7 +281,7 @@ int content_verdict(struct session *session, ehlo_server *server, const ehlo_eve
 {
   struct envelope *envelope = session->envelope;
   size_t ordinal = event->type == EHLO_EVENT_RESULT ? event->as.result.ordinal : 0;
-  if (envelope->relaying && envelope->recipients[0]->relayed) {
+  if (envelope_is_relayed(envelope)) {
     int result = envelope->begun ? EHLO_HANDLED : relay_header(session, server, event);
     return result == EHLO_HANDLED ? relay_verdict(session, server, event) : result;
   }

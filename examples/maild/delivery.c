@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -372,8 +373,10 @@ static void run(int fd)
 void delivery_open(const char *directory, unsigned writers, ehlo_span hostname)
 {
   root = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0 || faccessat(root, ".", W_OK | X_OK, 0) != 0)
-    bad_system(directory, strerror(errno));
+  if (root < 0 || faccessat(root, ".", W_OK | X_OK, 0) != 0) {
+    complain_of_file("--maildir", directory, 0, strerror(errno));
+    exit(EX_OSERR);
+  }
   /* What a literal has in it means something else in the names of messages. */
   for (size_t i = 0; i < sizeof host - 1 && hostname.len > i; i++)
     host[i] = strchr(":/[]", hostname.ptr[i]) != NULL ? '-' : hostname.ptr[i];

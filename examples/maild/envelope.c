@@ -118,6 +118,11 @@ void envelope_settle(struct session *session, const ehlo_event_reply *reply)
   memmove(envelope->recipients + at, envelope->recipients + at + 1, (envelope->count - at) * sizeof recipient);
 }
 
+int envelope_is_relayed(const struct envelope *envelope)
+{
+  return envelope->accepted > 0 && envelope->recipients[0]->relayed;
+}
+
 int envelope_has_it(const struct envelope *envelope, size_t ordinal)
 {
   const struct recipient *recipient = envelope->recipients[ordinal];
@@ -163,7 +168,7 @@ void log_accepted(const struct session *session, uint64_t octets)
     print_octets(stderr, recipient_path(envelope->recipients[i]), 0);
     before = ",";
   }
-  if (envelope->relaying && envelope->recipients[0]->relayed)
+  if (envelope_is_relayed(envelope))
     fprintf(stderr, " relay=%s", settings.relay_to);
   fprintf(stderr, " octets=%llu\n", (unsigned long long)octets);
 }

@@ -71,6 +71,9 @@ int envelope_add(struct envelope *envelope, const ehlo_path *path, const char *d
 /* The reply to a RCPT is on its way: the recipient is accepted, or no longer one. */
 void envelope_settle(struct session *session, const ehlo_event_reply *reply);
 
+/* Is it the next server who has it? (Of recipients here and elsewhere only one kind is accepted.) */
+int envelope_is_relayed(const struct envelope *envelope);
+
 /* Has the recipient got all his copies? Nobody has unless a writer said so, or none is to be kept. */
 int envelope_has_it(const struct envelope *envelope, size_t ordinal);
 

@@ -6,6 +6,7 @@
 #include "helper.h"
 
 #include "../common.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,6 +184,7 @@ static _Noreturn void become(const struct helper *helper, int fd)
   signal(SIGHUP, SIG_IGN);
   signal(SIGUSR2, SIG_IGN);
   signal(SIGCHLD, SIG_DFL);
+  signals_release();
   if (helper->command == NULL) {
     helper->run(fd);
     _exit(0);
@@ -211,9 +213,11 @@ void helper_start(struct helper *helper)
     return;
   }
   fflush(stderr); /* or both processes would write what it holds */
+  signals_hold();
   pid_t process = fork();
   if (process == 0)
     become(helper, pair[1]);
+  signals_release();
   close(pair[1]);
   fcntl(pair[0], F_SETFL, O_NONBLOCK);
   helper->source.fd = pair[0];

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "listener.h"
 
+#include "../address.h"
 #include "manager.h"
 #include "metrics.h"
 #include "session.h"
@@ -57,9 +58,7 @@ static void let_in(const struct listener *listener, int fd, const struct ip_addr
     metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many in all");
     session_refuse(fd, listener->place, "4.3.2", "Too many connections, try again later");
-  } else if (settings.max_per_address != 0 && peer->family != AF_UNIX &&
-             !networks_have(settings.balancers.list, settings.balancers.count, peer) &&
-             sessions_from(peer) >= settings.max_per_address) {
+  } else if (sessions_crowded(peer)) {
     metrics_count(METRIC_TURNED_AWAY);
     complain_rarely("connection", "too many from one address");
     session_refuse(fd, listener->place, "4.7.0", "Too many connections from your address");
@@ -148,17 +147,12 @@ static int bind_path(int fd, const struct sockaddr_un *address)
   return bind(fd, (const struct sockaddr *)address, sizeof *address);
 }
 
-static void open_path(const struct place *place)
+static void open_path(const struct place *place, const struct sockaddr_un *address)
 {
-  const char *path = place->where;
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (strlen(path) >= sizeof address.sun_path)
-    bad_usage(path, "too long for a Unix socket");
-  strcpy(address.sun_path, path);
-  if (fd < 0 || bind_path(fd, &address) != 0)
-    bad_system(path, strerror(errno));
-  add(path, fd, place, path);
+  if (fd < 0 || bind_path(fd, address) != 0)
+    bad_system(place->where, strerror(errno));
+  add(place->where, fd, place, place->where);
 }
 
 /* By the address that it is bound to. */
@@ -185,23 +179,23 @@ static void add_named(int fd, const struct place *place)
   add(name, fd, place, NULL);
 }
 
-static void open_address(const struct addrinfo *info, const struct place *place, int optional)
+static void open_address(const struct place *place, const struct address *address, int optional)
 {
-  const char *where = place->where;
+  int family = address->socket.ss_family;
   int on = 1;
-  int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0 && errno == EAFNOSUPPORT && optional)
     return; /* a system without IPv6 */
   if (fd < 0)
-    bad_system(where, strerror(errno));
+    bad_system(place->where, strerror(errno));
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   /* Connections inherit it. Replies leave in one write each batch; the last one must not wait for an acknowledgement.
    */
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (info->ai_family == AF_INET6)
+  if (family == AF_INET6)
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (bind(fd, info->ai_addr, info->ai_addrlen) != 0)
-    bad_system(where, strerror(errno));
+  if (bind(fd, (const struct sockaddr *)&address->socket, address->size) != 0)
+    bad_system(place->where, strerror(errno));
   add_named(fd, place);
 }
 
@@ -232,31 +226,20 @@ static int take_handed_over(const struct place *place)
 
 void listener_open(const struct place *place)
 {
-  const char *where = place->where;
+  struct addresses found;
+  char option[40];
   if (reserve < 0)
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (take_handed_over(place))
     return;
-  if (strchr(where, '/') != NULL) {
-    open_path(place);
-    return;
+  snprintf(option, sizeof option, "--%s", place->option);
+  addresses_find(&found, option, place->where, 1);
+  for (size_t i = 0; i < found.count; i++) {
+    if (found.list[i].socket.ss_family == AF_UNIX)
+      open_path(place, (const void *)&found.list[i].socket);
+    else
+      open_address(place, &found.list[i], found.count > 1);
   }
-  char host[NI_MAXHOST];
-  const char *colon = strrchr(where, ':');
-  if (colon == NULL || (size_t)(colon - where) >= sizeof host || colon[1] == '\0')
-    bad_usage(where, "ADDRESS:PORT is needed, or the path of a Unix socket");
-  size_t length = (size_t)(colon - where);
-  int brackets = length >= 2 && where[0] == '[' && colon[-1] == ']';
-  snprintf(host, sizeof host, "%.*s", (int)(length - (brackets ? 2 : 0)), where + brackets);
-  int any = strcmp(host, "*") == 0;
-  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-  struct addrinfo *found;
-  int error = getaddrinfo(any ? NULL : host, colon + 1, &hints, &found);
-  if (error != 0)
-    bad_usage(where, gai_strerror(error));
-  for (const struct addrinfo *info = found; info != NULL; info = info->ai_next)
-    open_address(info, place, found->ai_next != NULL);
-  freeaddrinfo(found);
 }
 
 void listeners_watch(void)

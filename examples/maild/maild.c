@@ -29,11 +29,13 @@
 #include "workers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 enum { SPARE_DESCRIPTORS = 64 };
 
@@ -122,6 +124,16 @@ static void on_signal(int number)
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
+/* Where one of the standard descriptors is closed a socket would get its number, and the log with it. */
+static void fill_standard(void)
+{
+  int fd;
+  do
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  close(fd);
+}
+
 /* Descriptors for all connections and for a file each, as far as the system lets us have them. */
 static void raise_limit(void)
 {
@@ -177,6 +189,7 @@ int main(int argc, char **argv)
 {
   static char log[65536];
   program = "maild";
+  fill_standard();
   setvbuf(stderr, log, _IOFBF, sizeof log); /* written out once a round */
   takeover_remember(argv);
   settings_read(argc, argv);
@@ -191,7 +204,9 @@ int main(int argc, char **argv)
   if (settings.processes > 1)
     worker = workers_start((unsigned)settings.processes);
   open_all();
-  if (worker == 0)
+  if (worker > 0)
+    workers_tell_ready();
+  else
     manager_tell_ready(takeover_done());
   while (stage == SERVING || sessions_count() > 0) {
     fflush(stderr);

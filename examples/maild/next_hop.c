@@ -5,16 +5,12 @@
 #define _GNU_SOURCE
 #include "next_hop.h"
 
+#include "../address.h"
 #include "settings.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -26,60 +22,37 @@ enum {
   TALKING = 2
 };
 
-static struct addrinfo *addresses;
-static const char *place;
-static char host[NI_MAXHOST];
+static struct addresses addresses;
 static tls_context *context;
 
 /* ---- where it is ------------------------------------------------------------------------------------------------- */
 
-/* Returns NULL, or why it cannot be. */
-static const char *look_up(void)
-{
-  struct addrinfo hints = {.ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-  struct addrinfo *found;
-  const char *colon = strrchr(place, ':');
-  if (colon == NULL || colon == place || (size_t)(colon - place) >= sizeof host)
-    return "HOST:PORT is needed";
-  int brackets = place[0] == '[' && colon[-1] == ']';
-  snprintf(host, sizeof host, "%.*s", (int)(colon - place) - 2 * brackets, place + brackets);
-  int error = getaddrinfo(host, colon + 1, &hints, &found);
-  if (error != 0)
-    return gai_strerror(error);
-  if (addresses != NULL)
-    freeaddrinfo(addresses);
-  addresses = found;
-  return NULL;
-}
-
 void next_hop_look_up(const char *where)
 {
   struct tls_client_options options = {.take_any = !settings.relay_tls_required};
-  place = where;
-  const char *why = look_up();
-  if (why != NULL)
-    bad_usage("--relay-to", why);
+  addresses_find(&addresses, "--relay-to", where, 0);
   if (tls_is_there() && (context = tls_client_context(&options)) == NULL)
     bad_system("--relay-to", tls_error());
 }
 
 void next_hop_look_up_again(void)
 {
-  const char *why = look_up();
-  if (why != NULL)
+  struct addresses fresh;
+  const char *why;
+  if (addresses_look_up(&fresh, addresses.text, 0, &why) == 0)
+    addresses = fresh;
+  else
     complain("--relay-to: the addresses from before are used on", why);
 }
 
 void next_hop_forget(void)
 {
-  if (addresses != NULL)
-    freeaddrinfo(addresses);
   tls_context_free(context);
 }
 
 const char *next_hop_name(void)
 {
-  return place;
+  return addresses.text;
 }
 
 /* ---- the connection ---------------------------------------------------------------------------------------------- */
@@ -110,37 +83,26 @@ static void give_up(struct next_hop *hop, const char *why)
 
 static void try_address(struct next_hop *hop)
 {
-  const struct addrinfo *at = addresses;
-  int on = 1;
   hang_up(hop);
-  for (unsigned i = 0; i < hop->try_next && at != NULL; i++)
-    at = at->ai_next;
-  for (; at != NULL; at = at->ai_next) {
-    hop->try_next++;
-    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+  while (hop->try_next < addresses.count) {
+    hop->source.fd = address_connect(&addresses.list[hop->try_next++]);
+    if (hop->source.fd < 0)
       continue;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    hop->source.fd = fd;
-    if ((connect(fd, at->ai_addr, at->ai_addrlen) == 0 || errno == EINPROGRESS) &&
-        loop_watch(&hop->source, LOOP_OUT) == 0) {
-      stream_open(&hop->stream, fd);
+    if (loop_watch(&hop->source, LOOP_OUT) == 0) {
+      stream_open(&hop->stream, hop->source.fd);
       hop->open = 1;
       hop->phase = CONNECTING;
       timer_set(&hop->timer, loop_now() + CONNECT_TIME * 1000);
       return;
     }
-    close(fd);
+    close(hop->source.fd);
   }
   give_up(hop, "it cannot be reached");
 }
 
 static void on_connect(struct next_hop *hop)
 {
-  int error = 0;
-  socklen_t size = sizeof error;
-  getsockopt(hop->source.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) {
+  if (address_connected(hop->source.fd) != 0) {
     try_address(hop);
     return;
   }
@@ -167,7 +129,7 @@ static void begin_tls(struct next_hop *hop)
 {
   hop->phase = SHAKING;
   timer_set(&hop->timer, loop_now() + CONNECT_TIME * 1000);
-  if (stream_start_client(&hop->stream, context, host) != 0)
+  if (stream_start_client(&hop->stream, context, addresses.host) != 0)
     give_up(hop, tls_error());
   else
     shake_hands(hop);
@@ -213,6 +175,8 @@ static void keep_time(struct next_hop *hop)
   if (epoch == hop->epoch && hop->timer.place != 0)
     return;
   hop->epoch = epoch;
+  if (hop->most != 0 && seconds > hop->most)
+    seconds = hop->most;
   if (seconds == 0)
     timer_stop(&hop->timer);
   else

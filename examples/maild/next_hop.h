@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- *     next_hop.c  the connection: addresses, TLS, octets, the clock
- *     relay.c     the mail
+ *     next_hop.c                 the connection: addresses, TLS, octets, the clock
+ *     relay.c, relay_dialogue.c  the mail
  */
 #ifndef MAILD_NEXT_HOP_H
 #define MAILD_NEXT_HOP_H
@@ -25,6 +25,7 @@ struct next_hop {
   uint8_t phase;    /* of next_hop.c */
   uint8_t blocked;  /* it takes no more for now */
   uint8_t try_next; /* the address to try next */
+  uint32_t most;    /* seconds of patience, at most; 0: as many as the library says */
   const char *why;  /* it cannot be used, or NULL; static, or tls_error's */
 
   /* The owner's. Called from the loop alone, never from within another call. */

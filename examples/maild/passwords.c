@@ -22,6 +22,7 @@ enum {
   MOST = 10000000,
   PATIENCE = 30000, /* milliseconds */
   MOST_QUEUED = 65536,
+  MACHINE = 32, /* octets of its number, at least */
   LINE = 4096
 };
 
@@ -29,6 +30,7 @@ static const char scheme[] = "SCRAM-SHA-256$";
 
 struct user {
   char *name;
+  size_t line;
   struct password password;
 };
 
@@ -36,6 +38,7 @@ static const char *file_name;
 static struct user *users; /* by name */
 static size_t user_count;
 static struct helper checker;
+static uint8_t machine[DIGEST_MOST]; /* for names that nobody has */
 
 /* ---- lines ------------------------------------------------------------------------------------------------------- */
 
@@ -85,13 +88,13 @@ static void forget(struct user *list, size_t count)
 }
 
 /* Reads a line into the list. Returns NULL, or what is wrong with it. */
-static const char *read_line(char *line, struct user **list, size_t *count)
+static const char *read_line(char *line, size_t number, struct user **list, size_t *count)
 {
   line[strcspn(line, "\r\n")] = '\0';
   if (line[0] == '\0' || line[0] == '#')
     return NULL;
   char *colon = strchr(line, ':');
-  struct user user = {0};
+  struct user user = {.line = number};
   if (colon == NULL || colon == line || (size_t)(colon - line) > PASSWORD_NAME)
     return "NAME:HASH is needed";
   *colon = '\0';
@@ -106,32 +109,44 @@ static const char *read_line(char *line, struct user **list, size_t *count)
   return NULL;
 }
 
+/* Returns NULL, or what is wrong, and in which line. */
+static const char *sort(struct user *list, size_t count, size_t *number)
+{
+  if (count > 1)
+    qsort(list, count, sizeof *list, compare);
+  for (size_t i = 1; i < count; i++) {
+    if (compare(&list[i - 1], &list[i]) != 0)
+      continue;
+    *number = list[i - 1].line > list[i].line ? list[i - 1].line : list[i].line;
+    return "the name stands there twice";
+  }
+  return NULL;
+}
+
 /* Returns 0, or -1 after it has said what is wrong. */
 static int read_file(void)
 {
   FILE *file = fopen(file_name, "re");
-  char *line = NULL, where[32];
+  char *line = NULL;
   size_t room = 0, count = 0, number = 0;
   struct user *list = NULL;
-  const char *wrong = file == NULL ? strerror(errno) : NULL;
+  const char *wrong = NULL;
+  if (file == NULL) {
+    complain_of_file("--passwords", file_name, 0, strerror(errno));
+    return -1;
+  }
   while (wrong == NULL && getline(&line, &room, file) >= 0) {
     number++;
-    wrong = read_line(line, &list, &count);
+    wrong = read_line(line, number, &list, &count);
   }
   if (wrong == NULL && ferror(file))
     wrong = strerror(errno);
-  if (file != NULL)
-    fclose(file);
+  fclose(file);
   free(line);
-  if (wrong == NULL) {
-    if (count > 1)
-      qsort(list, count, sizeof *list, compare);
-    for (size_t i = 1; i < count && wrong == NULL; i++)
-      wrong = compare(&list[i - 1], &list[i]) == 0 ? "a name stands there twice" : NULL;
-  }
+  if (wrong == NULL)
+    wrong = sort(list, count, &number);
   if (wrong != NULL) {
-    snprintf(where, sizeof where, "--passwords, line %zu", number);
-    complain(where, wrong);
+    complain_of_file("--passwords", file_name, number, wrong);
     forget(list, count);
     return -1;
   }
@@ -149,22 +164,36 @@ int password_hmac(const uint8_t key[DIGEST_MOST], const void *octets, size_t siz
   return digest_hmac(DIGEST_SHA_256, (ehlo_span){(const char *)key, DIGEST_MOST}, &part, 1, out);
 }
 
-/* For a name that nobody has: from a secret that only the file has, so that it is the same after a restart and in all
- * processes. */
+/* What makes up salts for names that nobody has. It has to be the same after a restart and in all processes, or they
+ * would give themselves away; so it is the machine's own number, which peers are not told. It is not from the file: who
+ * sees what a key makes of a name can try passwords on that at home. */
+static void read_machine(void)
+{
+  static const char *const places[] = {"/etc/machine-id", "/proc/sys/kernel/random/boot_id"};
+  char text[64];
+  size_t size = 0;
+  for (size_t i = 0; i < sizeof places / sizeof *places && size < MACHINE; i++) {
+    FILE *file = fopen(places[i], "re");
+    size = file == NULL ? 0 : fread(text, 1, sizeof text, file);
+    if (file != NULL)
+      fclose(file);
+  }
+  if (size < MACHINE || !digest_of(DIGEST_SHA_256, (ehlo_span){text, size}, machine))
+    random_octets(machine, sizeof machine);
+}
+
+/* For a name that nobody has. */
 static struct password make_up(ehlo_span name)
 {
-  static const uint8_t nothing[DIGEST_MOST];
-  const uint8_t *secret = user_count > 0 ? users[0].password.server_key : nothing;
   struct password password = {.salt_size = SALT, .iterations = ITERATIONS};
-  uint8_t derived[DIGEST_MOST] = {0};
   if (user_count > 0) {
     password.salt_size = users[0].password.salt_size;
     password.iterations = users[0].password.iterations;
   }
-  password_hmac(secret, name.ptr, name.len, derived);
-  memcpy(password.salt, derived, DIGEST_MOST);
-  password_hmac(derived, secret, DIGEST_MOST, password.stored_key);
-  password_hmac(password.stored_key, secret, DIGEST_MOST, password.server_key);
+  password_hmac(machine, name.ptr, name.len, password.salt);
+  password_hmac(machine, password.salt, DIGEST_MOST, password.salt + DIGEST_MOST);
+  password_hmac(machine, password.salt, PASSWORD_SALT, password.stored_key);
+  password_hmac(password.stored_key, machine, DIGEST_MOST, password.server_key);
   return password;
 }
 
@@ -275,6 +304,7 @@ uint64_t passwords_ask(ehlo_span name, ehlo_span secret, helper_answer_fn *done,
 void passwords_open(const char *file)
 {
   file_name = file;
+  read_machine();
   if (read_file() != 0)
     exit(EX_CONFIG);
   checker = (struct helper){

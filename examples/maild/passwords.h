@@ -18,7 +18,7 @@
 
 #include <ehlo.h>
 
-enum { PASSWORD_SALT = 64, /* octets, at most */ PASSWORD_NAME = EHLO_IDENTITY_SIZE };
+enum { PASSWORD_SALT = 2 * DIGEST_MOST, /* octets, at most */ PASSWORD_NAME = EHLO_IDENTITY_SIZE };
 
 struct password {
   uint8_t salt[PASSWORD_SALT];
@@ -39,7 +39,7 @@ void passwords_reload(void);
 void passwords_close(void);
 
 /* The password of this user. For a name that nobody has it is one that no password fits; it costs as much, and looks
- * the same each time, so nobody learns in this way which names there are. */
+ * the same each time on this machine, so nobody learns in this way which names there are. */
 struct password passwords_find(ehlo_span name);
 
 /* Asks whether this is the user's password: the answer is "1" or "0" (NULL: nobody knows). Returns the question, or 0

@@ -112,13 +112,16 @@ static int on_rcpt(struct session *session, ehlo_server *server, const ehlo_even
 
 static void on_end(struct session *session, const ehlo_event_end *end)
 {
-  if (end->reason == EHLO_END_ACCEPTED && session->envelope->relaying)
+  if (end->reason == EHLO_END_ACCEPTED && envelope_is_relayed(session->envelope))
     metrics_count(METRIC_RELAYED);
   if ((end->reason == EHLO_END_ACCEPTED || end->reason == EHLO_END_MIXED) && !settings.quiet)
     log_accepted(session, end->octets);
   else if (session->envelope != NULL && session->envelope->storing != 0 && !session->envelope->told)
     fprintf(stderr, "%s: unanswered id=%s: its peer left while it was stored, and may send it again\n", program,
             session->envelope->message.id);
+  else if (relay_is_unanswered(session))
+    fprintf(stderr, "%s: unanswered id=%s: its peer left while the next server had it, and may send it again\n",
+            program, session->envelope->message.id);
   policy_forget(session);
 }
 

@@ -26,6 +26,9 @@ int relay_data(struct session *session, ehlo_server *server, const ehlo_event *e
 int relay_body(struct session *session, ehlo_server *server, const ehlo_event *event);
 int relay_verdict(struct session *session, ehlo_server *server, const ehlo_event *event);
 
+/* Has the next server got the message, and not answered yet? */
+int relay_is_unanswered(const struct session *session);
+
 /* The transaction is over, in whatever way. */
 void relay_end(struct session *session);
 

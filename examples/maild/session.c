@@ -326,8 +326,7 @@ static void read_preamble(struct session *session)
   } else if (result > 0) {
     free(session->preamble);
     session->preamble = NULL;
-    session->crowded =
-        settings.max_per_address != 0 && client.family != AF_UNIX && sessions_from(&client) >= settings.max_per_address;
+    session->crowded = sessions_crowded(&client) != 0;
     session_relist(session, &client);
     session_begin(session);
   }

@@ -74,6 +74,9 @@ void session_refuse(int fd, const struct place *place, const char *enhanced, con
 size_t sessions_count(void);
 size_t sessions_from(const struct ip_address *peer);
 
+/* Are as many there from its address as may be? Unix sockets and balancers, who stand for many, have no limit. */
+int sessions_crowded(const struct ip_address *peer);
+
 /* The server is to stop, in one of these ways; a later one outdoes an earlier one. */
 enum {
   STOP_IN_ORDER = 1, /* sessions without a transaction get 421 now, others when theirs is over */

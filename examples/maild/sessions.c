@@ -35,6 +35,13 @@ size_t sessions_from(const struct ip_address *peer)
   return found;
 }
 
+int sessions_crowded(const struct ip_address *peer)
+{
+  return settings.max_per_address != 0 && peer->family != AF_UNIX &&
+         !networks_have(settings.balancers.list, settings.balancers.count, peer) &&
+         sessions_from(peer) >= settings.max_per_address;
+}
+
 static void chain(struct session *session)
 {
   struct session **bucket = bucket_of(&session->client);

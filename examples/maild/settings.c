@@ -120,7 +120,7 @@ static const struct row rows[] = {
     WORD("check-recipients", "COMMAND", check, "ask this program about each recipient; see README.md"),
     COUNT("check-timeout", "SECONDS", check_timeout, 1, 3600, "that it may take to answer, else 451 (30)"),
     COUNT("max-pending", "N", max_pending, 1, EHLO_MAX_MAX_PENDING,
-          "recipients of a session that are asked about at a time (100)"),
+          "recipients of a session that it, or the next server, is asked about at a time (100)"),
 
     TITLE("Who may log in"),
     WORD("passwords", "FILE", passwords, "users and hashes of their passwords; for --submission. Read again at SIGHUP"),
@@ -310,6 +310,15 @@ static void check_tls(void)
     settings.config[i].offer[EHLO_EXT_STARTTLS] = settings.tls_cert != NULL;
 }
 
+static int listens_for(int kind)
+{
+  for (size_t i = 0; i < settings.place_count; i++) {
+    if (settings.places[i].kind == kind)
+      return 1;
+  }
+  return 0;
+}
+
 static void check(void)
 {
   if (settings.hash_password != NULL)
@@ -335,6 +344,8 @@ static void check(void)
     settings.config[KIND_SUBMISSION].max_pending = (uint32_t)settings.max_pending;
     settings.config[KIND_SUBMISSION].pending_text = RELAYED_TEXT;
   }
+  if (settings.relay_to != NULL && !listens_for(KIND_SUBMISSION))
+    bad_usage("--relay-to", "goes with --submission or --submissions: it is for those who log in there");
   if (settings.relay_tls_required && (settings.relay_to == NULL || !tls_is_there()))
     bad_usage("--relay-tls", tls_is_there() ? "goes with --relay-to" : "this maild was built without OpenSSL");
   for (size_t i = 0; i < KINDS; i++) {

@@ -35,6 +35,20 @@ static void on_pipe(struct source *from, unsigned events)
     handler(octets[i]);
 }
 
+void signals_hold(void)
+{
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
+void signals_release(void)
+{
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 void signals_watch(void (*what)(int number), int children)
 {
   static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP};
@@ -52,6 +66,7 @@ void signals_watch(void (*what)(int number), int children)
     sigaction(SIGCHLD, &action, NULL);
   else
     signal(SIGCHLD, SIG_IGN); /* helpers are noticed by their sockets; nothing is left of them */
+  signals_release();
 }
 
 void signals_forget(void)

@@ -9,4 +9,9 @@
 void signals_watch(void (*what)(int number), int children);
 void signals_forget(void);
 
+/* Around a fork: whatever comes in between waits, for the new process until it watches too, or lets it come. Else it
+ * would fall to a handler whose pipe is the other process's, or is closed already. */
+void signals_hold(void);
+void signals_release(void);
+
 #endif

@@ -7,15 +7,17 @@
 
 #include "../loop.h"
 #include "listener.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
-enum { FIRST = 3, MOST = 64, ASIDE = 500 /* descriptors from here on are in nobody's way */ };
+enum { FIRST = 3, MOST = 64, ASIDE = FIRST + MOST + 1 /* descriptors from here on are in nobody's way */ };
 
 static const char variable[] = "MAILD_TAKEOVER";
 static char **words;
@@ -36,13 +38,19 @@ static _Noreturn void become(int ready)
 {
   int sockets[MOST];
   char names[MOST * 16], text[32];
+  int moved = 1;
   int count = listeners_hand_over(sockets, MOST, names, sizeof names);
   for (int i = 0; i < count; i++)
     sockets[i] = fcntl(sockets[i], F_DUPFD, ASIDE);
   ready = fcntl(ready, F_DUPFD, ASIDE);
   for (int i = 0; i < count; i++)
-    dup2(sockets[i], FIRST + i);
-  dup2(ready, FIRST + count);
+    moved &= dup2(sockets[i], FIRST + i) >= 0;
+  moved &= dup2(ready, FIRST + count) >= 0;
+  if (!moved) {
+    complain("takeover", strerror(errno));
+    fflush(stderr);
+    _exit(EX_OSERR);
+  }
   close_range((unsigned)(FIRST + count + 1), ~0U, 0);
   snprintf(text, sizeof text, "%d", count);
   setenv("LISTEN_FDS", text, 1);
@@ -53,9 +61,7 @@ static _Noreturn void become(int ready)
   setenv(variable, text, 1);
   for (int number = 1; number < NSIG; number++)
     signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  signals_release();
   execvp(words[0], words);
   complain(words[0], strerror(errno));
   fflush(stderr);
@@ -87,9 +93,11 @@ void takeover_begin(void (*done)(void))
   }
   fprintf(stderr, "%s: starting a new process to take over\n", program);
   fflush(stderr);
+  signals_hold();
   pid_t process = fork();
   if (process == 0)
     become(ends[1]);
+  signals_release();
   close(ends[1]);
   waiting = (struct source){.fd = ends[0], .ready = on_ready};
   if (process < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 || loop_watch(&waiting, LOOP_IN) != 0) {

@@ -36,25 +36,43 @@ static int read_port(const char *value, struct ip_address *client)
   return 0;
 }
 
+/* What it says of the client: taken over when all of it makes sense. A name or login of NULL: it was not told; an empty
+ * one: there is none. */
+struct introduction {
+  struct ip_address client;
+  char *name, *login;
+};
+
 static int keep(char **where, const char *value)
 {
   free(*where);
-  *where = value[0] == '\0' ? NULL : strdup(value);
-  return 0;
+  *where = strdup(value);
+  return *where == NULL ? -1 : 0;
+}
+
+/* Puts one that was told in place of the one before. */
+static void put(char **where, char *told)
+{
+  if (told == NULL)
+    return;
+  free(*where);
+  *where = told[0] == '\0' ? NULL : told;
+  if (*where == NULL)
+    free(told);
 }
 
 /* A name that is none is not worth a refusal: it stands in the trace alone. */
-static int keep_name(struct session *session, const char *value)
+static int keep_name(struct introduction *told, const char *value)
 {
   ehlo_domain domain;
   size_t used;
   ehlo_span text = ehlo_span_of(value);
   int good = ehlo_parse_domain(text, 0, &domain, &used) == EHLO_OK && used == text.len && value[0] != '[';
-  return keep(&session->client_name, good ? value : "");
+  return keep(&told->name, good ? value : "");
 }
 
 /* HELO, PROTO and the server's own address are known better from elsewhere. */
-static int take_one(struct session *session, struct ip_address *client, const ehlo_attribute *attribute)
+static int take_one(struct introduction *told, const ehlo_attribute *attribute)
 {
   char value[VALUE + 1] = "";
   size_t length = 0;
@@ -64,13 +82,13 @@ static int take_one(struct session *session, struct ip_address *client, const eh
     return -1;
   value[length] = '\0';
   if (is(attribute, "ADDR"))
-    return length == 0 ? 0 : read_address(value, client);
+    return length == 0 ? 0 : read_address(value, &told->client);
   if (is(attribute, "PORT"))
-    return length == 0 ? 0 : read_port(value, client);
+    return length == 0 ? 0 : read_port(value, &told->client);
   if (is(attribute, "NAME"))
-    return keep_name(session, value);
+    return keep_name(told, value);
   if (is(attribute, "LOGIN"))
-    return keep(&session->vouched, value);
+    return keep(&told->login, value);
   return 0;
 }
 
@@ -78,15 +96,21 @@ int xclient_take(struct session *session, ehlo_server *server, const ehlo_event 
 {
   ehlo_span rest = event->as.peer.attributes;
   ehlo_attribute attribute;
-  struct ip_address client = session->client;
+  struct introduction told = {.client = session->client};
+  int good = 1;
   if (!session->trusted)
     return EHLO_HANDLED; /* 550 */
-  while (ehlo_attribute_next(&rest, &attribute) == 1) {
-    if (take_one(session, &client, &attribute) != 0)
-      return answer(server, event, 501, "5.5.4", "A value of XCLIENT makes no sense");
+  while (good && ehlo_attribute_next(&rest, &attribute) == 1)
+    good = take_one(&told, &attribute) == 0;
+  if (!good) {
+    free(told.name);
+    free(told.login);
+    return answer(server, event, 501, "5.5.4", "A value of XCLIENT makes no sense");
   }
+  put(&session->client_name, told.name);
+  put(&session->vouched, told.login);
   session->introduced = 1;
-  session_relist(session, &client);
+  session_relist(session, &told.client);
   return answered(ehlo_server_accept(server, event->ticket));
 }
 

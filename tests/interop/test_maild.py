@@ -54,7 +54,8 @@ class CommandLine(unittest.TestCase):
                     (*good, '--refuse', 'nobody'), (*good, '--max-connections', '0'), (*good, '--timeout', ''),
                     (*good, '--listen', '127.0.0.1'), (*good, '--listen', ':'), (*good, '--maildir', '/tmp'),
                     (*good, '--nonsense'), (*good, '--max-pending', '99999999'), (*good, '--hostname', 'a b'),
-                    (*good, '--lmtp-listen', '/' + 'x' * 200)):
+                    (*good, '--lmtp-listen', '/' + 'x' * 200), (*good, '--listen', '127.0.0.1:99999'),
+                    (*good, '--listen', 'localhost:'), (*good, '--relay-to', '127.0.0.1:25')):
             status, shown, errors = self.run_maild(*bad)
             lines = [line for line in errors.splitlines()
                      if ': listening on ' not in line and ' descriptors: ' not in line]
@@ -65,6 +66,29 @@ class CommandLine(unittest.TestCase):
                             ('--lmtp-listen', '/none/there', '--discard'), (*good[:2], '--maildir', '/none/there')):
                 status, _, errors = self.run_maild(*refused)
                 self.assertEqual(status, 71, errors)
+        for option in '--listen', '--relay-to':
+            status, _, errors = self.run_maild('--listen', '127.0.0.1:0', '--submission', '127.0.0.1:0', '--passwords',
+                                               '/dev/null', '--discard', option, 'nobody.invalid:25')
+            self.assertEqual(status, 68, errors)
+            self.assertRegex(errors, r'(?m)^maild: nobody\.invalid:25: ')
+
+
+    def test_maild_manual(self):
+        """maild, --help and maild.8: the same options, with the same defaults where there are numbers"""
+        with open(os.path.join(HERE, '../../examples/maild/maild.8')) as file:
+            entries = file.read().split('.It Fl -')[1:]
+        _, shown, _ = self.run_maild('--help')
+        told = {}
+        for entry in entries:
+            first = entry.partition('\n')[0]
+            default = re.search(r'(?m)^\.Pq (\d+)(?:;| |$)', entry.partition('\n.It')[0])
+            for name in re.findall(r'(?:^|Fl -)([a-z-]+)', first):
+                told[name] = default and default[1]
+        help_of = dict(re.findall(r'(?m)^  --([a-z-]+)(?: [A-Z:]+)? +(.*)$', shown))
+        self.assertEqual(sorted(told), sorted(help_of))
+        for name, text in help_of.items():
+            default = re.search(r' \((\d+)[;)]', text)
+            self.assertEqual(told[name], default and default[1], name)
 
 
 class Checking(unittest.TestCase):

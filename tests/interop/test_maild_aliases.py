@@ -94,6 +94,31 @@ class Aliases(unittest.TestCase):
             self.assertEqual(lines, ['<alice@example.org>', '<bob@example.org>', '<carol@example.org>'])
             self.assertEqual(peer.command('EXPN bob')[0][1].split()[-1], '<bob@example.org>')
 
+    def test_maild_aliases_many_ways(self):
+        """maild, aliases: a name that is reached in a thousand million ways is gone through once"""
+        steps = ''.join(f'a{at}: a{at + 1}, b{at + 1}\nb{at}: a{at + 1}, b{at + 1}\n' for at in range(30))
+        self.write(f'{steps}a30: alice\nb30: bob\nalice: alice\nbob: bob\n')
+        with self.maild() as maild, Peer(maild.port) as peer:
+            self.assertEqual(peer.deliver(opening=(*OPEN[:2], 'RCPT TO:<a0@example.org>')), 250)
+            self.assertEqual(self.who(maild), ['alice@example.org', 'bob@example.org'])
+        self.write(''.join(f'a{at}: a{at + 1}\n' for at in range(100)) + 'a100: a100\n')
+        self.assertIn('--aliases, line 1: too many aliases one behind the other', self.refused())
+
+    def test_maild_files_missing(self):
+        """maild, files that are not there: the option and the name are told"""
+        for option, status in ('--aliases', 78), ('--passwords', 78), ('--maildir', 71), ('--tls-cert', 66):
+            more = () if option == '--maildir' else ('--discard',)
+            done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *more, option, '/none/there'],
+                                  stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertRegex(done.stderr.decode(), f'(?m)^maild: {option}:? /none/there: No such file or directory$')
+
+    def refused(self):
+        done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', *HOSTS, '--maildir', self.maildir, '--aliases',
+                               self.file], stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+        self.assertEqual(done.returncode, 78)
+        return done.stderr.decode()
+
     def test_maild_aliases_wrong(self):
         """maild, aliases: loops, unknown targets, names twice: told with their line, 78; at SIGHUP: as before"""
         wrong = {'a: b\nb: a\n': 1, 'alice: alice\n\nx: alice, nobody\n': 3, 'x: you@elsewhere.example\n': 1,

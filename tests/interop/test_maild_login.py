@@ -291,6 +291,20 @@ class Login(Case):
             self.assertEqual(peer.deliver(opening=OPEN[1:]), 250)
             self.assertNotIn('horse', maild.log())
 
+    def test_maild_auth_unknown(self):
+        """maild, AUTH: an unknown name's salt is the same in all processes, after a restart, with any file"""
+        salts = set()
+        for name, password in ('alice', 'correct horse'), ('alice', 'another'), ('a', 'correct horse'):
+            self.write(hash_password(name, password))
+            with self.maild('--processes', '3', listen=('--submissions', '127.0.0.1:0')) as maild:
+                for _ in range(10):
+                    with Secure(maild.ports['submissions']) as peer:
+                        peer.code(OPEN[0])
+                        peer.scram('nobody', 'horse')
+                        salts.add(peer.salt)
+        self.write(self.lines)
+        self.assertEqual(len(salts), 1, 'who sees what a key makes of a name can try passwords on that at home')
+
     def test_maild_auth_time(self):
         """maild, AUTH: an unknown name costs as much as a known one; others are served meanwhile"""
         with self.maild('--max-errors', '0') as maild, self.submission(maild) as peer, self.submission(maild) as other:

@@ -4,11 +4,12 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import threading
 import time
 import unittest
 
-from harness import Port, native
+from harness import PATIENCE, Port, native
 from maild import MESSAGE, STORED, Maild, Peer, wait_for
 from test_maild_login import Case, Secure, b64
 
@@ -18,11 +19,13 @@ LINES = ('MAIL FROM:<alice@example.org>', 'RCPT TO:<you@elsewhere.example>')
 
 
 class NextServer(Port):
-    """Answers each command with what `said` has for the beginning of its line, else 250; None closes. A connection for
-    each entry of `received`: (commands, content)."""
+    """Answers each command with what `said` has for the beginning of its line, else 250; None closes. `late`: an event
+    that is waited for before content is answered. '': no answer. A connection for each entry of `received`:
+    (commands, content)."""
 
-    def __init__(self, said=None, keywords=('PIPELINING', 'SIZE', '8BITMIME', 'ENHANCEDSTATUSCODES'), slow=0):
-        self.said, self.keywords, self.slow, self.received = said or {}, keywords, slow, []
+    def __init__(self, said=None, keywords=('PIPELINING', 'SIZE', '8BITMIME', 'ENHANCEDSTATUSCODES'), slow=0,
+                 late=None):
+        self.said, self.keywords, self.slow, self.late, self.received = said or {}, keywords, slow, late, []
 
     def talk(self, connection):
         with contextlib.suppress(OSError):
@@ -50,9 +53,20 @@ class NextServer(Port):
                     while (part := file.readline()) not in (b'.\r\n', b''):
                         parts.append(part)
                     content.append(b''.join(parts) + (part or b'(broken off)'))
+                    if self.late:
+                        self.late.wait(PATIENCE)
                     if part == b'' or (answer := self.said.get('.', '250 2.6.0 Yours is 4711')) is None:
                         return
-                say(answer)
+                if answer:
+                    say(answer)
+
+
+class KeptServer(NextServer):
+    """Its last connection can be had."""
+
+    def talk(self, connection):
+        self.last = connection
+        super().talk(connection)
 
 
 class Relay(Case):
@@ -158,6 +172,48 @@ class Relay(Case):
                     del there.said[moment]
                     self.assertEqual(peer.code('RSET'), 250)
             self.assertEqual(peer.deliver(opening=LINES), 250)
+
+    def test_maild_relay_unanswered(self):
+        """maild, relay: a user leaves while the next server has his message and has not answered: it is logged"""
+        late = threading.Event()
+        with NextServer(late=late) as there, self.maild(there.port) as maild:
+            with self.user(maild) as peer:
+                self.assertEqual(peer.codes(*LINES, 'DATA'), [250, 250, 354])
+                peer.send(MESSAGE + b'.\r\n')
+                wait_for(lambda: there.received[0][1])
+                peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))  # broken off
+            maild.wait_log('its peer left while the next server had it, and may send it again')
+            late.set()
+
+    def test_maild_relay_goodbye(self):
+        """maild, relay: a next server that does not answer QUIT is not waited for for long"""
+        with NextServer({'QUIT': ''}) as there, self.maild(there.port) as maild:
+            def connections():
+                return len(os.listdir(f'/proc/{maild.pid}/fd'))
+            maild.status()  # it has opened all it needs
+            before = connections()
+            for _ in range(3):
+                with self.user(maild) as peer:
+                    self.assertEqual(peer.codes(*LINES, 'RSET', 'QUIT'), [250, 250, 250, 221])
+            wait_for(lambda: maild.status()['connections'] == 0)
+            self.assertEqual(connections(), before + 3)
+            wait_for(lambda: connections() == before, 10)
+
+    def test_maild_relay_idle(self):
+        """maild, relay: the next server ends an idle connection between MAIL and RCPT: there is a new one. And what
+        stays here does not count as relayed"""
+        with KeptServer({'RCPT TO:<no@': '550 5.1.1 Nobody'}) as there, self.maild(there.port) as maild, \
+                self.user(maild) as peer:
+            self.assertEqual(peer.deliver(opening=LINES), 250)
+            self.assertEqual(peer.code(LINES[0]), 250)
+            there.last.shutdown(socket.SHUT_RDWR)
+            time.sleep(0.2)
+            self.assertEqual(peer.codes(LINES[1], 'RSET'), [250, 250])
+            self.assertEqual(len(there.received), 2)
+            self.assertEqual(peer.codes(LINES[0], 'RCPT TO:<no@elsewhere.example>'), [250, 550])
+            self.assertEqual(peer.deliver(opening=['RCPT TO:<b@example.org>']), 250)
+            maild.status()
+            maild.wait_log('maild: metric maild_messages_relayed_total 1\n')
 
     def test_maild_relay_left(self):
         """maild, relay: a user who leaves in the middle, RSET, QUIT: no half message is taken for a whole one"""

@@ -4,7 +4,9 @@ notices, another user, figures."""
 import contextlib
 import os
 import pwd
+import random
 import re
+import resource
 import signal
 import smtplib
 import socket
@@ -204,6 +206,63 @@ class Service(Case):
             with Peer(maild.port) as peer:
                 self.assertEqual(peer.deliver(), 250)
 
+    def test_maild_restart_few_descriptors(self):
+        """maild, SIGUSR2 where a process may have 200 descriptors and no more"""
+        with Maild(clean=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))) as maild:
+            maild.status()
+            maild.process.send_signal(signal.SIGUSR2)
+            maild.wait_log('maild: taken over;')
+            pid = wait_for(lambda: self.successor(maild, maild.pid))
+            self.deliver(maild.port, 'after')
+            os.kill(pid, signal.SIGTERM)
+            wait_for(maild.alone)
+
+    def aliases(self, text):
+        path = os.path.join(self.directory, 'aliases')
+        with open(path, 'w') as file:
+            file.write(text)
+        return path
+
+    def test_maild_restart_fails_processes(self):
+        """maild, SIGUSR2 with --processes: those of the new one cannot begin: it changes nothing"""
+        with Maild('--processes', '2', '--aliases', self.aliases('b: b\n')) as maild:
+            self.deliver(maild.port, 'before')
+            self.aliases('b: nobody\n')
+            maild.process.send_signal(signal.SIGUSR2)
+            maild.wait_log('maild: takeover: the new process did not come to serve; this one goes on')
+            with Peer(maild.port) as peer:
+                self.assertEqual(peer.deliver(), 250)
+
+    def test_maild_processes_wrong_later(self):
+        """maild, --processes: one is killed while a file is wrong: others serve on; it comes back when it is right"""
+        with Maild('--processes', '2', '--aliases', self.aliases('b: b\n'), clean=False) as maild:
+            self.deliver(maild.port, 'before')
+            first, other = wait_for(lambda: len(maild.children()) == 2 and maild.children())
+            self.aliases('b: nobody\n')
+            os.kill(first, signal.SIGKILL)
+            maild.wait_log('maild: --aliases, line 1: nobody')
+            maild.wait_log('has ended; another one is started', 2)
+            self.assertEqual(maild.children(), [other])
+            self.deliver(maild.port, 'meanwhile')
+            self.aliases('b: b\n')
+            wait_for(lambda: len(maild.children()) == 2)
+
+    def test_maild_processes_stopped_early(self):
+        """maild, --processes: SIGTERM while they are being started, 50 times: none misses it"""
+        chance = random.Random(1)
+        for _ in range(50):
+            process = subprocess.Popen([MAILD, '--listen', '127.0.0.1:0', '--discard', '--processes', '4'],
+                                       stderr=subprocess.PIPE, start_new_session=True)
+            with process.stderr:
+                process.stderr.readline()
+                time.sleep(chance.uniform(0, 0.004))
+                process.terminate()
+                try:
+                    self.assertIn(process.wait(PATIENCE), (0, -signal.SIGTERM))
+                finally:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+
     def test_maild_restart_path(self):
         """maild, SIGUSR2: a Unix socket stays where it is, and is removed at the end"""
         path = f'{self.directory}/lmtp'
@@ -243,6 +302,28 @@ class Service(Case):
         done = subprocess.run([MAILD, '--listen', '127.0.0.1:0', '--discard', '--user', 'no-such-user'],
                               stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 67)
+
+    def is_listened_on(self, path):
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(path) == 0
+
+    def test_maild_standard_closed(self):
+        """maild, started without standard input, output and error: none of its sockets takes their place"""
+        with tempfile.TemporaryDirectory() as maildir:
+            path = f'{maildir}/lmtp'
+            process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', MAILD, '--lmtp', path, '--maildir',
+                                        maildir, *HOSTS], start_new_session=True)
+            try:
+                wait_for(lambda: self.is_listened_on(path))
+                with Peer(path) as peer:
+                    self.assertEqual(peer.deliver(opening=('LHLO client.example', *OPEN[1:])), 250)
+                for number in range(3):
+                    self.assertEqual(os.readlink(f'/proc/{process.pid}/fd/{number}'), '/dev/null')
+                process.terminate()
+                self.assertEqual(process.wait(PATIENCE), 0)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def test_maild_metrics(self):
         """maild, --metrics: SIGUSR1 writes figures that are right, to the file or to the log"""

@@ -92,6 +92,14 @@ class Balancer(Case):
             self.assertEqual(peer.deliver(), 250)
             maild.wait_log(' client=[192.0.2.7]:5678')
 
+    def test_maild_proxy_protocol_itself(self):
+        """maild, PROXY protocol: a balancer that speaks for itself, as to see who is there, has no limit"""
+        with Maild('--proxy-protocol', '127.0.0.1', '--max-per-address', '1') as maild:
+            with Peer(maild.port, greet=False) as one, Peer(maild.port, greet=False) as other:
+                for peer in one, other:
+                    peer.send('PROXY UNKNOWN')
+                    self.assertEqual(peer.reply()[0][0], 220)
+
     def test_maild_trust_usage(self):
         """maild, --proxy-protocol and --xclient: what is no network is bad usage"""
         for network in '', '192.0.2.0/33', '2001:db8::/129', '192.0.2/24', 'x', '192.0.2.0/', '192.0.2.0/-1':
@@ -139,6 +147,9 @@ class XClient(Case):
             self.assertEqual(peer.deliver(), 250)
             maild.wait_log(' user=alice ')
             self.assertEqual(peer.codes('XCLIENT LOGIN=[UNAVAILABLE] ADDR=192.0.2.9', *OPEN[:2]), [220, 250, 530])
+            with Peer(maild.ports['submission']) as other:  # what is refused introduces nobody
+                self.assertEqual(other.codes(OPEN[0], 'XCLIENT LOGIN=alice ADDR=192.0.2', 'XCLIENT ADDR=192.0.2.9',
+                                             *OPEN[:2]), [250, 501, 220, 250, 530])
         with Maild('--passwords', self.passwords, '--xclient', '127.0.0.2',
                    listen=('--submission', '127.0.0.1:0')) as maild, Peer(maild.ports['submission']) as peer:
             self.assertEqual(peer.codes(OPEN[0], 'XCLIENT LOGIN=alice', OPEN[1]), [250, 502, 530])
