@@ -42,7 +42,8 @@ int address_connect(const struct address *address);
 int address_connected(int fd);
 
 /* A socket that never blocks, bound to the address: IPv4 and IPv6 have one each. A Unix socket that nobody listens on
- * any more is replaced. Returns the descriptor, or -1 with errno. */
+ * any more is replaced. Its connections send at once what is written, as it is a whole batch of replies. Returns the
+ * descriptor, or -1 with errno. */
 int address_bind(const struct address *address);
 
 #endif

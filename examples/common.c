@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -95,6 +96,16 @@ void open_standard_descriptors(void)
   if (fd < 0)
     bad_system("/dev/null", strerror(errno));
   close(fd);
+}
+
+uint64_t raise_descriptors(void)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return UINT64_MAX; /* it does not say */
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
 }
 
 void *must_allocate(size_t count, size_t size)

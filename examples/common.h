@@ -32,6 +32,9 @@ ehlo_path option_address(const char *option, const char *text);
  * fails, as it would have. */
 void open_standard_descriptors(void);
 
+/* As many descriptors as the system lets this process have. Returns how many these are. */
+uint64_t raise_descriptors(void);
+
 /* Memory, or the end of the process. For what is made before anything is served. */
 void *must_allocate(size_t count, size_t size);
 

@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum {
   PROGRESS_EVERY = 500, /* milliseconds */
@@ -41,24 +40,13 @@ static void on_progress(struct timer *timer)
   timer_set(timer, loop_now() + PROGRESS_EVERY);
 }
 
-/* Descriptors for all connections, as far as the system lets us have them. */
-static void raise_limit(void)
-{
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < settings.connections + SPARE_DESCRIPTORS)
-    bad_usage("--connections", "more than the system lets this process have: see ulimit -n");
-}
-
 int main(int argc, char **argv)
 {
   program = "load";
   open_standard_descriptors();
   read_options(argc, argv);
-  raise_limit();
+  if (raise_descriptors() < settings.connections + SPARE_DESCRIPTORS)
+    bad_usage("--connections", "more than the system lets this process have: see ulimit -n");
   message_prepare();
   if (loop_open(0) != 0)
     bad_system("epoll", strerror(errno));

@@ -16,11 +16,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -130,31 +127,6 @@ static void add(const char *where, int fd, const struct place *place, const char
   fprintf(stderr, "%s: listening on %s for %s\n", program, where, place->word);
 }
 
-/* A socket that nobody listens on any more is in the way. One that somebody listens on is not ours to remove. */
-static int bind_path(int fd, const struct sockaddr_un *address)
-{
-  struct stat status;
-  if (bind(fd, (const struct sockaddr *)address, sizeof *address) == 0)
-    return 0;
-  if (errno != EADDRINUSE || lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
-    return -1;
-  int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int dead = connect(probe, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
-  close(probe);
-  errno = EADDRINUSE;
-  if (!dead || unlink(address->sun_path) != 0)
-    return -1;
-  return bind(fd, (const struct sockaddr *)address, sizeof *address);
-}
-
-static void open_path(const struct place *place, const struct sockaddr_un *address)
-{
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind_path(fd, address) != 0)
-    bad_system(place->where, strerror(errno));
-  add(place->where, fd, place, place->where);
-}
-
 /* By the address that it is bound to. */
 static void add_named(int fd, const struct place *place)
 {
@@ -181,20 +153,10 @@ static void add_named(int fd, const struct place *place)
 
 static void open_address(const struct place *place, const struct address *address, int optional)
 {
-  int family = address->socket.ss_family;
-  int on = 1;
-  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = address_bind(address);
   if (fd < 0 && errno == EAFNOSUPPORT && optional)
     return; /* a system without IPv6 */
   if (fd < 0)
-    bad_system(place->where, strerror(errno));
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  /* Connections inherit it. Replies leave in one write each batch; the last one must not wait for an acknowledgement.
-   */
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (family == AF_INET6)
-    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (bind(fd, (const struct sockaddr *)&address->socket, address->size) != 0)
     bad_system(place->where, strerror(errno));
   add_named(fd, place);
 }
@@ -234,12 +196,8 @@ void listener_open(const struct place *place)
     return;
   snprintf(option, sizeof option, "--%s", place->option);
   addresses_find(&found, option, place->where, 1);
-  for (size_t i = 0; i < found.count; i++) {
-    if (found.list[i].socket.ss_family == AF_UNIX)
-      open_path(place, (const void *)&found.list[i].socket);
-    else
-      open_address(place, &found.list[i], found.count > 1);
-  }
+  for (size_t i = 0; i < found.count; i++)
+    open_address(place, &found.list[i], found.count > 1);
 }
 
 void listeners_watch(void)

@@ -29,11 +29,9 @@
 #include "workers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -124,27 +122,13 @@ static void on_signal(int number)
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
-/* Where one of the standard descriptors is closed a socket would get its number, and the log with it. */
-static void fill_standard(void)
-{
-  int fd;
-  do
-    fd = open("/dev/null", O_RDWR);
-  while (fd >= 0 && fd <= STDERR_FILENO);
-  close(fd);
-}
-
-/* Descriptors for all connections and for a file each, as far as the system lets us have them. */
+/* Descriptors for all connections and for a file each. */
 static void raise_limit(void)
 {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < settings.max_connections + SPARE_DESCRIPTORS)
+  uint64_t most = raise_descriptors();
+  if (most < settings.max_connections + SPARE_DESCRIPTORS)
     fprintf(stderr, "%s: no more than %llu descriptors: connections over that get 421\n", program,
-            (unsigned long long)limit.rlim_cur);
+            (unsigned long long)most);
 }
 
 /* What needs a loop, and helpers. */
@@ -189,7 +173,7 @@ int main(int argc, char **argv)
 {
   static char log[65536];
   program = "maild";
-  fill_standard();
+  open_standard_descriptors();
   setvbuf(stderr, log, _IOFBF, sizeof log); /* written out once a round */
   takeover_remember(argv);
   settings_read(argc, argv);

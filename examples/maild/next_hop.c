@@ -129,7 +129,7 @@ static void begin_tls(struct next_hop *hop)
 {
   hop->phase = SHAKING;
   timer_set(&hop->timer, loop_now() + CONNECT_TIME * 1000);
-  if (stream_start_client(&hop->stream, context, addresses.host) != 0)
+  if (stream_start_client(&hop->stream, context, addresses.name) != 0)
     give_up(hop, tls_error());
   else
     shake_hands(hop);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,12 +28,9 @@ static void on_ready(struct source *source, unsigned events)
   struct listener *listener = (struct listener *)(void *)source; /* its first member */
   struct sockaddr_storage peer = {.ss_family = AF_UNIX};
   socklen_t size = sizeof peer;
-  int on = 1;
   (void)events;
   int fd = accept4(source->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) {
-    if (peer.ss_family != AF_UNIX)
-      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     session_open(fd, &peer, listener->implicit);
   } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
     complain("accept", strerror(errno));

@@ -22,7 +22,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -75,16 +74,6 @@ static void watch_signals(struct source *source)
   signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of write */
 }
 
-/* Two descriptors for each session, as far as the system lets us have them. */
-static void raise_limit(void)
-{
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int main(int argc, char **argv)
 {
   static char log[65536];
@@ -95,7 +84,7 @@ int main(int argc, char **argv)
   if (loop_open(0) != 0)
     bad_system("epoll", strerror(errno));
   watch_signals(&signals);
-  raise_limit();
+  raise_descriptors(); /* two for each session */
   grace.fire = on_grace;
   read_options(argc, argv);
   while (stops == 0 || sessions_count() > 0) {
