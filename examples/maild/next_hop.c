@@ -10,7 +10,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 enum {
@@ -24,8 +27,35 @@ enum {
 
 static struct addresses addresses;
 static tls_context *context;
+static char *login; /* "NAME:PASSWORD", or NULL */
 
-/* ---- where it is ------------------------------------------------------------------------------------------------- */
+/* ---- where it is, and who we are there --------------------------------------------------------------------------- */
+
+/* The first line of the file. Returns 0, or -1 once it has been said what is wrong, with what was there before kept. */
+static int read_login(void)
+{
+  const char *name = settings.relay_login;
+  char *line = NULL;
+  size_t room = 0;
+  FILE *file = fopen(name, "re");
+  if (file == NULL) {
+    complain_of_file("--relay-login", name, 0, strerror(errno));
+    return -1;
+  }
+  ssize_t size = getline(&line, &room, file);
+  fclose(file);
+  size_t end = size > 0 ? strcspn(line, "\r\n") : 0;
+  char *colon = memchr(end > 0 ? line : "", ':', end);
+  if (colon == NULL || colon == line || colon + 1 == line + end) {
+    complain_of_file("--relay-login", name, 1, "NAME:PASSWORD is needed");
+    free(line);
+    return -1;
+  }
+  line[end] = '\0';
+  free(login);
+  login = line;
+  return 0;
+}
 
 void next_hop_look_up(const char *where)
 {
@@ -33,6 +63,8 @@ void next_hop_look_up(const char *where)
   addresses_find(&addresses, "--relay-to", where, 0);
   if (tls_is_there() && (context = tls_client_context(&options)) == NULL)
     bad_system("--relay-to", tls_error());
+  if (settings.relay_login != NULL && read_login() != 0)
+    exit(EX_NOINPUT);
 }
 
 void next_hop_look_up_again(void)
@@ -43,11 +75,14 @@ void next_hop_look_up_again(void)
     addresses = fresh;
   else
     complain("--relay-to: the addresses from before are used on", why);
+  if (settings.relay_login != NULL)
+    read_login();
 }
 
 void next_hop_forget(void)
 {
   tls_context_free(context);
+  free(login);
 }
 
 const char *next_hop_name(void)
@@ -140,6 +175,19 @@ int next_hop_secures(struct next_hop *hop)
   if (ehlo_client_tls(hop->client) || context == NULL || !ehlo_client_offers(hop->client, EHLO_EXT_STARTTLS))
     return 0;
   return ehlo_client_starttls(hop->client, 0) == EHLO_OK;
+}
+
+int next_hop_logs_in(struct next_hop *hop)
+{
+  if (login == NULL)
+    return 0;
+  const char *colon = strchr(login, ':');
+  uint32_t there = ehlo_client_mechanisms(hop->client);
+  ehlo_credentials credentials = {.struct_size = sizeof credentials,
+                                  .mechanism = there >> EHLO_SASL_PLAIN & 1 ? EHLO_SASL_PLAIN : EHLO_SASL_LOGIN,
+                                  .authcid = {login, (size_t)(colon - login)},
+                                  .secret = ehlo_span_of(colon + 1)};
+  return ehlo_client_auth(hop->client, &credentials, 0) == EHLO_OK ? 1 : -1;
 }
 
 /* ---- octets ------------------------------------------------------------------------------------------------------ */
@@ -276,7 +324,7 @@ int next_hop_begin(struct next_hop *hop, ehlo_client_event_fn *on_event, void *u
   ehlo_client_config_init(&config, sizeof config);
   config.hostname = settings.config[KIND_SUBMISSION].hostname;
   config.output_size = OUTPUT;
-  config.use[EHLO_EXT_AUTH] = 0;
+  config.use[EHLO_EXT_AUTH] = login != NULL;
   config.hold_data = 1;
   size_t size = ehlo_client_size(&config);
   hop->block = malloc(size);

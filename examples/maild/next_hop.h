@@ -34,7 +34,8 @@ struct next_hop {
   void (*over)(struct next_hop *hop);    /* it is over. The hop must go */
 };
 
-void next_hop_look_up(const char *where); /* ends the process if that cannot be one */
+/* Where it is, and who we are there; what is wrong ends the process. And again: then what was there before stays. */
+void next_hop_look_up(const char *where);
 void next_hop_look_up_again(void);
 void next_hop_forget(void);
 const char *next_hop_name(void); /* as it was told */
@@ -47,6 +48,10 @@ void next_hop_wake(struct next_hop *hop);
 
 /* HELLO came: is there something else to do first, TLS for one? Returns 1, and then HELLO comes once more. */
 int next_hop_secures(struct next_hop *hop);
+
+/* HELLO came, and there is nothing else to do: logs in, if that was asked for. Returns 1 if the reply to AUTH is to be
+ * awaited; 0 if there is no need; -1 if it cannot: the server offers nothing that would do. */
+int next_hop_logs_in(struct next_hop *hop);
 
 /* Closes, without a goodbye. */
 void next_hop_end(struct next_hop *hop);

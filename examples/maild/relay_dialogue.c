@@ -80,6 +80,16 @@ static struct recipient *find_recipient(struct relay *relay, uint64_t ticket)
   return NULL;
 }
 
+/* Its code is for this host: a user who heard 535 would doubt his own password. */
+static void on_refused_login(struct relay *relay)
+{
+  fprintf(stderr, "%s: relay %s: the login is refused: %d ", program, next_hop_name(), relay->reply.code);
+  print_octets(stderr, ehlo_span_of(relay->reply.text), 1);
+  fputc('\n', stderr);
+  relay_fail(relay, 451, 3, 5, "The next server refuses the login of this one");
+  ehlo_client_quit(relay->hop.client, 0);
+}
+
 static void on_reply(struct relay *relay, const ehlo_client_event *event)
 {
   const ehlo_client_event_reply *reply = &event->as.reply;
@@ -104,6 +114,11 @@ static void on_reply(struct relay *relay, const ehlo_client_event *event)
       relay->ticket = 0;
     }
     break;
+  case EHLO_VERB_AUTH:
+    relay->greeted = 1;
+    if (refused)
+      on_refused_login(relay);
+    break;
   case EHLO_VERB_RSET:
   case EHLO_VERB_QUIT: break;
   default: /* the greeting, EHLO, STARTTLS, MAIL, DATA, and 421 unasked */
@@ -126,10 +141,14 @@ static void on_hello(struct relay *relay)
 {
   if (next_hop_secures(&relay->hop))
     return;
-  relay->greeted = 1;
-  if (!settings.relay_tls_required || ehlo_client_tls(relay->hop.client))
+  int secure = !settings.relay_tls_required || ehlo_client_tls(relay->hop.client);
+  int login = secure ? next_hop_logs_in(&relay->hop) : 0;
+  if (login > 0)
     return;
-  relay_fail(relay, 451, 7, 5, "The next server offers no TLS");
+  relay->greeted = 1;
+  if (secure && login == 0)
+    return;
+  relay_fail(relay, 451, 7, 5, secure ? "The next server offers no login" : "The next server offers no TLS");
   ehlo_client_quit(relay->hop.client, 0);
 }
 

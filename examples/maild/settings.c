@@ -138,6 +138,8 @@ static const struct row rows[] = {
     WORD("relay-to", "HOST:PORT", relay_to, "pass mail of users for other domains on to this server"),
     SWITCH("relay-tls", relay_tls_required,
            "only under TLS with a certificate for HOST; else TLS is used if it is there"),
+    WORD("relay-login", "FILE", relay_login,
+         "log in there, with NAME:PASSWORD from the first line of FILE. Read again at SIGHUP"),
 
     TITLE("Who is believed who the client is. CIDR is 192.0.2.0/24, 2001:db8::/32, an address, or local for Unix "
           "sockets"),
@@ -348,6 +350,8 @@ static void check(void)
     bad_usage("--relay-to", "goes with --submission or --submissions: it is for those who log in there");
   if (settings.relay_tls_required && (settings.relay_to == NULL || !tls_is_there()))
     bad_usage("--relay-tls", tls_is_there() ? "goes with --relay-to" : "this maild was built without OpenSSL");
+  if (settings.relay_login != NULL && !settings.relay_tls_required)
+    bad_usage("--relay-login", "goes with --relay-tls: a password is for that server alone");
   for (size_t i = 0; i < KINDS; i++) {
     if (ehlo_server_size(&settings.config[i]) == 0)
       bad_usage("options", ehlo_strerror(EHLO_ERR_CONFIG));

@@ -44,6 +44,7 @@ struct settings {
   uint64_t processes;
   const char *relay_to;
   int relay_tls_required;
+  const char *relay_login;
   const char *aliases;
   int allow_vrfy, allow_expn;
   int discard, quiet, by_poll;

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import socket
 import struct
 import threading
@@ -11,7 +12,7 @@ import unittest
 
 from harness import PATIENCE, Port, native
 from maild import MESSAGE, STORED, Maild, Peer, wait_for
-from test_maild_login import Case, Secure, b64
+from test_maild_login import Case, Secure, b64, certificate
 
 LISTEN = ('--submissions', '127.0.0.1:0', '--listen', '127.0.0.1:0')
 THERE = ('--hostname', 'next.example', '--domain', 'elsewhere.example')
@@ -268,3 +269,41 @@ class Relay(Case):
             with Maild(*more, hosts=THERE) as there, self.maild(there.port, '--relay-tls') as maild:
                 with self.user(maild) as peer:
                     self.assertEqual(peer.codes(*LINES), [250, 451])
+
+    def test_maild_relay_login(self):
+        """maild, relay: logs in at the next server, and only there; a login that is refused, and one that is mended"""
+        pem, key = certificate(self.directory, 'next', 'localhost')
+        login = os.path.join(self.directory, 'login')
+        trusting = {**os.environ, 'SSL_CERT_FILE': pem}
+        there = ('--tls-cert', pem, '--tls-key', key, '--passwords', self.passwords, *THERE)
+
+        def write(text):
+            with open(login, 'w') as file:
+                file.write(text)
+
+        def here(port):
+            return Maild('--tls-cert', self.pem, '--tls-key', self.key, '--passwords', self.passwords, '--max-errors', '0',
+                         '--relay-to', f'localhost:{port}', '--relay-tls', '--relay-login', login, listen=LISTEN,
+                         env=trusting)
+
+        write('alice:wrong\n')
+        with Maild(*there, listen=('--submission', '127.0.0.1:0')) as next_one:
+            with here(next_one.ports['submission']) as maild, self.user(maild) as peer:
+                self.assertEqual(peer.code(LINES[0]), 250)
+                self.assertEqual(peer.command(LINES[1]), [(451, '4.3.5 The next server refuses the login of this one')])
+                maild.wait_log(': the login is refused: 535 Name or password')
+                write('alice:correct horse\nbob:nobody reads on\n')
+                maild.process.send_signal(signal.SIGHUP)
+                wait_for(lambda: peer.codes('RSET', *LINES)[-1] == 250, 10, 'the new password to be used')
+                self.assertEqual(peer.deliver(opening=()), 250)
+                self.assertEqual(peer.deliver(opening=LINES), 250)  # the same connection
+                write('nonsense\n')
+                maild.process.send_signal(signal.SIGHUP)
+                maild.wait_log('line 1: NAME:PASSWORD is needed')
+                self.assertEqual(peer.deliver(opening=LINES), 250)
+            self.assertEqual(len(next_one.files()), 3)
+            self.assertEqual(len(re.findall('accepted id=.* user=alice', next_one.log())), 3)
+        write('alice:correct horse\n')
+        with Maild(*there) as next_one, here(next_one.port) as maild, self.user(maild) as peer:  # port 25: no AUTH
+            self.assertEqual(peer.code(LINES[0]), 250)
+            self.assertEqual(peer.command(LINES[1]), [(451, '4.7.5 The next server offers no login')])
