@@ -59,6 +59,11 @@ static void bad_number(const char *option, uint64_t least, uint64_t most)
   bad_usage(option, why);
 }
 
+void show_version(void)
+{
+  printf("%s (libehlo) %s\n", program, ehlo_version());
+}
+
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
   uint64_t value;

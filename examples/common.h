@@ -23,6 +23,9 @@ void complain_of_file(const char *option, const char *file, size_t line, const c
 void bad_usage(const char *what, const char *why);
 void bad_system(const char *what, const char *why);
 
+/* What --version shows. */
+void show_version(void);
+
 /* The values of options. What is not of the form is bad usage. Spans and paths point into `text`. */
 uint64_t option_number(const char *option, const char *text, uint64_t least, uint64_t most);
 ehlo_span option_domain(const char *option, const char *text);

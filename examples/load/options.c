@@ -141,7 +141,7 @@ static void take(struct command_line *line, int option)
   case TIMEOUT: settings.timeout = (uint32_t)option_number("--timeout", optarg, 1, INT_MAX / 1000); break;
   case QUIET: settings.quiet = 1; break;
   case HELP: fputs(usage, stdout); exit(EX_OK);
-  case VERSION: printf("load (libehlo) %s\n", ehlo_version()); exit(EX_OK);
+  case VERSION: show_version(); exit(EX_OK);
   default: exit(EX_USAGE); /* getopt_long has said why */
   }
 }

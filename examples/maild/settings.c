@@ -47,7 +47,8 @@ enum what {
   DOMAIN,
   REFUSE,
   NETWORK, /* a struct networks */
-  HELP
+  HELP,
+  VERSION
 };
 
 struct row {
@@ -163,6 +164,7 @@ static const struct row rows[] = {
     SWITCH("quiet", quiet, "no line in the log for accepted messages"),
     SWITCH("poll", by_poll, "use poll in place of epoll"),
     OTHER(HELP, "help", NULL, "show this"),
+    OTHER(VERSION, "version", NULL, "show the version"),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -242,6 +244,7 @@ static void take(const struct row *row, char *text)
   case REFUSE: recipients->refused[recipients->refused_count++] = option_address(option, text); break;
   case NETWORK: add_network((struct networks *)(void *)((char *)&settings + row->at), option, text); break;
   case HELP: show_help();
+  case VERSION: show_version(); exit(EX_OK);
   default: take_number(row, option, text); break;
   }
 }

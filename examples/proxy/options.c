@@ -162,7 +162,7 @@ static void take(struct command_line *line, int option)
     server->command_timeout = server->content_timeout = (uint32_t)option_number("--timeout", optarg, 1, 86400);
     break;
   case HELP: fputs(usage, stdout); exit(EX_OK);
-  case VERSION: printf("proxy (libehlo) %s\n", ehlo_version()); exit(EX_OK);
+  case VERSION: show_version(); exit(EX_OK);
   default: exit(EX_USAGE); /* getopt_long has said why */
   }
 }

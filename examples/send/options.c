@@ -343,7 +343,7 @@ int read_options(struct envelope *envelope, int argc, char **argv)
       break;
     case TRACE: settings.trace = 1; break;
     case HELP: fputs(usage, stdout); exit(output_lost() ? EX_IOERR : EX_OK);
-    case VERSION: printf("send (libehlo %s)\n", ehlo_version()); exit(output_lost() ? EX_IOERR : EX_OK);
+    case VERSION: show_version(); exit(output_lost() ? EX_IOERR : EX_OK);
     default: exit(EX_USAGE); /* getopt_long has said why */
     }
   }

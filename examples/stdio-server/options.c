@@ -38,7 +38,7 @@ static const char usage[] =
     "                          the others have just a name: DSN, BINARYMIME, ETRN ...\n"
     "  --verbs LIST            turn on some of send,soml,saml,expn,turn\n"
     "  --trace                 show the dialogue and the events on standard error\n"
-    "  --help                  show this\n";
+    "  --help, --version       show this, or the version\n";
 
 static uint8_t on_off(const char *option, const char *text)
 {
@@ -223,7 +223,8 @@ void options_read(int argc, char **argv, struct host *host, ehlo_server_config *
     EXTENSION,
     VERBS,
     TRACE,
-    HELP
+    HELP,
+    VERSION
   };
   static const struct option options[] = {
       {"hostname", required_argument, NULL, HOSTNAME},
@@ -243,6 +244,7 @@ void options_read(int argc, char **argv, struct host *host, ehlo_server_config *
       {"verbs", required_argument, NULL, VERBS},
       {"trace", no_argument, NULL, TRACE},
       {"help", no_argument, NULL, HELP},
+      {"version", no_argument, NULL, VERSION},
       {NULL, 0, NULL, 0},
   };
   size_t most = (size_t)argc; /* of anything that can be repeated */
@@ -277,6 +279,7 @@ void options_read(int argc, char **argv, struct host *host, ehlo_server_config *
     case VERBS: turn_on(config, optarg); break;
     case TRACE: host->trace = 1; break;
     case HELP: fputs(usage, stdout); exit(EX_OK);
+    case VERSION: show_version(); exit(EX_OK);
     default: exit(EX_USAGE); /* getopt_long has said why */
     }
   }

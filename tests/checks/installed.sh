@@ -45,7 +45,7 @@ done
 LD_LIBRARY_PATH=$libraries
 export LD_LIBRARY_PATH
 for program in sbin/maild sbin/proxy sbin/stdio-server bin/send bin/load; do
-  "$(find root -path "*/$program")" --help | grep -q '^usage: '
+  "$(find root -path "*/$program")" --version | grep -q "^$(basename "$program") (libehlo) $version\$"
 done
 for page in man8/maild.8 man8/proxy.8 man1/send.1 man1/load.1; do
   [ -n "$(find root -path "*/man/$page")" ]
