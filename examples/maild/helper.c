@@ -29,6 +29,9 @@ struct question {
   helper_answer_fn *answer;
   void *owner;
   uint32_t number;
+  const char *word;
+  char *text; /* of one that waits for its turn to be given to the helper, or NULL */
+  size_t size;
 };
 
 enum { BUCKETS = 4096 };
@@ -53,9 +56,21 @@ static void set_late(struct helper *helper)
     timer_stop(&helper->late);
 }
 
+static void forget_text(struct question *question)
+{
+  if (question->text == NULL)
+    return;
+  question->helper->held -= question->size;
+  if (question->helper->secret)
+    explicit_bzero(question->text, question->size);
+  free(question->text);
+  question->text = NULL;
+}
+
 /* Takes a question out of all lists. */
 static struct question drop(struct question **at)
 {
+  forget_text(*at);
   struct question question = **at;
   struct helper *helper = question.helper;
   free(*at);
@@ -86,7 +101,7 @@ static void end(struct helper *helper, const char *why)
   loop_forget(&helper->source);
   close(helper->source.fd);
   helper->process = 0; /* if it lives still, the end of its input tells it; its number may be another's by now */
-  helper->out_from = helper->out_to = helper->in_used = 0;
+  helper->out_from = helper->out_to = helper->in_used = helper->given = 0;
   timer_stop(&helper->late);
   timer_set(&helper->restart, loop_now() + RESTART);
   fail_all(helper);
@@ -108,6 +123,47 @@ static void write_out(struct helper *helper)
   loop_want(&helper->source, helper->out_to > 0 ? LOOP_IN | LOOP_OUT : LOOP_IN);
 }
 
+static int queue(struct helper *helper, const char *word, uint64_t id, const char *text, size_t size)
+{
+  char head[64];
+  size_t length = (size_t)snprintf(head, sizeof head, "%s\t%llu", word, (unsigned long long)id);
+  size_t needed = length + size + 1;
+  if (helper->process == 0 || helper->out_to - helper->out_from + needed > helper->most_queued)
+    return 0;
+  if (helper->out_to + needed > helper->out_room) {
+    helper->out_to -= helper->out_from;
+    if (helper->out_from > 0)
+      memmove(helper->out, helper->out + helper->out_from, helper->out_to);
+    helper->out_from = 0;
+    size_t room = helper->out_to + needed < 4096 ? 4096 : (helper->out_to + needed) * 2;
+    char *out = room <= helper->out_room ? helper->out : realloc(helper->out, room);
+    if (out == NULL)
+      return 0;
+    helper->out = out;
+    helper->out_room = room > helper->out_room ? room : helper->out_room;
+  }
+  memcpy(helper->out + helper->out_to, head, length);
+  memcpy(helper->out + helper->out_to + length, text, size);
+  helper->out[helper->out_to + needed - 1] = '\n';
+  helper->out_to += needed;
+  write_out(helper);
+  return 1;
+}
+
+/* What waits here, as far as it is its turn. */
+static void give_next(struct helper *helper)
+{
+  struct question *question = helper->first;
+  for (; question != NULL && helper->given < helper->at_once; question = question->next) {
+    if (question->text == NULL)
+      continue;
+    if (!queue(helper, question->word, question->id, question->text, question->size))
+      return;
+    helper->given++;
+    forget_text(question);
+  }
+}
+
 /* An answer: a number, and after a space the rest. Returns 0 if it is none. */
 static int take_line(struct helper *helper, const char *line)
 {
@@ -116,6 +172,7 @@ static int take_line(struct helper *helper, const char *line)
   uint64_t id = strtoull(line, &rest, 10);
   if (rest == line || (*rest != ' ' && *rest != '\0') || errno != 0)
     return 0;
+  helper->given -= helper->given > 0;
   struct question **at = find(id);
   /* Else it was cancelled, or came too late; or it is another's: a checker has no say in what a writer is asked. */
   if (*at != NULL && (*at)->helper == helper)
@@ -134,6 +191,7 @@ static void take_lines(struct helper *helper)
     if (helper->process == 0)
       return;
   }
+  give_next(helper);
   helper->in_used = (size_t)(in_end - line);
   memmove(helper->in, line, helper->in_used);
   if (helper->in_used == HELPER_LINE)
@@ -246,31 +304,15 @@ void helper_stop(struct helper *helper)
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
-static int queue(struct helper *helper, const char *word, uint64_t id, const char *text, size_t size)
+/* A copy of a question that has to wait, or NULL. */
+static char *keep(struct helper *helper, const char *text, size_t size)
 {
-  char head[64];
-  size_t length = (size_t)snprintf(head, sizeof head, "%s\t%llu", word, (unsigned long long)id);
-  size_t needed = length + size + 1;
-  if (helper->process == 0 || helper->out_to - helper->out_from + needed > helper->most_queued)
-    return 0;
-  if (helper->out_to + needed > helper->out_room) {
-    helper->out_to -= helper->out_from;
-    if (helper->out_from > 0)
-      memmove(helper->out, helper->out + helper->out_from, helper->out_to);
-    helper->out_from = 0;
-    size_t room = helper->out_to + needed < 4096 ? 4096 : (helper->out_to + needed) * 2;
-    char *out = room <= helper->out_room ? helper->out : realloc(helper->out, room);
-    if (out == NULL)
-      return 0;
-    helper->out = out;
-    helper->out_room = room > helper->out_room ? room : helper->out_room;
-  }
-  memcpy(helper->out + helper->out_to, head, length);
-  memcpy(helper->out + helper->out_to + length, text, size);
-  helper->out[helper->out_to + needed - 1] = '\n';
-  helper->out_to += needed;
-  write_out(helper);
-  return 1;
+  char *copy = helper->process != 0 && helper->held + size <= helper->most_queued ? malloc(size) : NULL;
+  if (copy == NULL)
+    return NULL;
+  memcpy(copy, text, size);
+  helper->held += size;
+  return copy;
 }
 
 uint64_t helper_ask(struct helper *helper, const char *word, const char *text, size_t size, helper_answer_fn *done,
@@ -280,10 +322,13 @@ uint64_t helper_ask(struct helper *helper, const char *word, const char *text, s
   if (question == NULL)
     return 0;
   uint64_t id = ++last_id;
-  if (!queue(helper, word, id, text, size)) {
+  int waits = helper->at_once > 0 && helper->given >= helper->at_once;
+  char *copy = waits ? keep(helper, text, size) : NULL;
+  if (waits ? copy == NULL : !queue(helper, word, id, text, size)) {
     free(question);
     return 0;
   }
+  helper->given += !waits;
   struct question **bucket = &buckets[id % BUCKETS];
   *question = (struct question){.previous = helper->last,
                                 .chain = *bucket,
@@ -292,7 +337,10 @@ uint64_t helper_ask(struct helper *helper, const char *word, const char *text, s
                                 .helper = helper,
                                 .answer = done,
                                 .owner = owner,
-                                .number = number};
+                                .number = number,
+                                .word = word,
+                                .text = copy,
+                                .size = size};
   *bucket = question;
   *(helper->last != NULL ? &helper->last->next : &helper->first) = question;
   helper->last = question;

@@ -35,6 +35,8 @@ struct helper {
   int tell;            /* cancel lines are sent */
   int secret;          /* questions are wiped from memory once they are out */
   size_t most_queued;  /* octets that may wait to be taken by the helper */
+  size_t at_once;      /* questions that it is given before it has answered; the others wait here, where they can still
+                          be taken back. 0: all */
 
   struct source source;
   struct timer restart, late;
@@ -45,6 +47,8 @@ struct helper {
   size_t in_used;
   struct question *first, *last; /* the open ones, oldest first */
   size_t open;
+  size_t given; /* to it, without an answer, cancelled or not */
+  size_t held;  /* octets of those that wait here */
 };
 
 /* Starts the process. Failing that it says why, and tries again later. */

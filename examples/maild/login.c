@@ -41,6 +41,7 @@ static int later(ehlo_server *server, uint32_t ticket)
 static void on_checked(void *owner, uint32_t ticket, const char *said)
 {
   struct session *session = owner;
+  session->proving = 0;
   if (said == NULL)
     later(session->server, ticket);
   else if (said[0] == '1' && said[1] == '\0')
@@ -58,6 +59,7 @@ int login_check(struct session *session, ehlo_server *server, const ehlo_event *
       (auth->authzid.len != auth->authcid.len || memcmp(auth->authzid.ptr, auth->authcid.ptr, auth->authcid.len) != 0))
     return refuse(server, event->ticket);
   uint64_t question = passwords_ask(auth->authcid, auth->secret, on_checked, session, event->ticket);
+  session->proving = question != 0;
   return question == 0 ? later(server, event->ticket) : answered(ehlo_server_defer(server, event->ticket, question));
 }
 

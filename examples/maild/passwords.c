@@ -22,6 +22,7 @@ enum {
   MOST = 10000000,
   PATIENCE = 30000, /* milliseconds */
   MOST_QUEUED = 65536,
+  AT_ONCE = 2,  /* a password that nobody waits for any more is not computed: only these are out of our hands */
   MACHINE = 32, /* octets of its number, at least */
   LINE = 4096
 };
@@ -307,8 +308,12 @@ void passwords_open(const char *file)
   read_machine();
   if (read_file() != 0)
     exit(EX_CONFIG);
-  checker = (struct helper){
-      .name = "password checker", .run = run, .patience = PATIENCE, .most_queued = MOST_QUEUED, .secret = 1};
+  checker = (struct helper){.name = "password checker",
+                            .run = run,
+                            .patience = PATIENCE,
+                            .secret = 1,
+                            .most_queued = MOST_QUEUED,
+                            .at_once = AT_ONCE};
   helper_start(&checker);
 }
 

@@ -242,7 +242,7 @@ static void take_input(struct session *session)
     want(session, session->wants); /* of the socket it may be something else now */
     return;
   }
-  if (size < 0) {
+  if (size < 0 || (size == 0 && session->proving)) { /* nothing can follow such a login: it need not be checked */
     lose(session);
     return;
   }

@@ -48,6 +48,7 @@ struct session {
   uint8_t told;       /* that the server stops */
   uint8_t closing;    /* the last words are on their way */
   uint8_t half;       /* the peer has closed its side */
+  uint8_t proving;    /* a password is being checked */
   uint8_t quit;       /* the peer said QUIT */
   uint8_t violated;   /* the last EHLO_VIOLATION_, for the log */
   uint8_t trusted;    /* XCLIENT is believed */

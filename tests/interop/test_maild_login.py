@@ -221,6 +221,27 @@ class Tls(Case):
         done = subprocess.run([MAILD, *options], stderr=subprocess.PIPE, timeout=PATIENCE, check=False, **more)
         self.assertEqual(done.returncode, status, (options, done.stderr))
 
+    def test_maild_login_flood(self):
+        """maild: a hundred who leave while their passwords are computed keep nobody waiting"""
+        salt, key = b'0123456789abcdef', None
+        salted = hashlib.pbkdf2_hmac('sha256', b'correct horse', salt, 1000000)  # most of a second each
+        key = hmac.digest(salted, b'Client Key', 'sha256')
+        keys = hashlib.sha256(key).digest(), hmac.digest(salted, b'Server Key', 'sha256')
+        slow = os.path.join(self.directory, 'slow')
+        with open(slow, 'w') as file:
+            file.write('alice:SCRAM-SHA-256$1000000:{}${}:{}\n'.format(
+                *(base64.b64encode(octets).decode() for octets in (salt, *keys))))
+        with self.maild('--passwords', slow, '--max-per-address', '0', listen=LISTEN) as maild:
+            for _ in range(100):
+                with Secure(maild.ports['submissions']) as peer:
+                    self.assertEqual(peer.code('EHLO client.example'), 250)
+                    peer.send('AUTH PLAIN ' + b64('\0alice\0wrong'))
+            with Secure(maild.ports['submissions']) as peer:
+                begun = time.monotonic()
+                self.assertEqual(peer.codes('EHLO client.example', 'AUTH PLAIN ' + b64('\0alice\0correct horse')),
+                                 [250, 235])
+                self.assertLess(time.monotonic() - begun, 15)
+
     @native('memory is measured, and sanitizers keep what was freed')
     def test_maild_tls_memory(self):
         """maild, TLS: what an idle connection costs: it is modest"""
