@@ -369,7 +369,7 @@ class Tls(Case):
 
     # ---- the clock ----
 
-    @native('libfaketime keeps a maild with sanitizers from starting')
+    @native('libfaketime waits for itself when a program with sanitizers starts')
     def test_maild_clock_jumps(self):
         """maild, TLS and relay: the clock jumps by years, both ways: sessions go on; expired certificates are seen"""
         clock = os.path.join(self.fresh, 'clock')

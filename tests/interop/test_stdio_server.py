@@ -589,6 +589,7 @@ class Tests(unittest.TestCase):
                    r'.*rename[^\n]*\.eml"\) += 0.*rename[^\n]*\.env"\) += 0.*fsync\(\d+\) += 0\nwrite\(1, "250 ')
         self.assertRegex(calls, re.compile(pattern, re.DOTALL))
 
+    @native('libfaketime waits for itself when a program with sanitizers starts')
     def test_timeout(self):
         """A silent peer: 421 after five minutes (H-TIME-08), on a clock that runs 100 times as fast"""
         session = self.session(under=('faketime', '-f', '+0 x100'))
@@ -598,6 +599,7 @@ class Tests(unittest.TestCase):
         self.assertTrue(2.5 < time.monotonic() - begun < 20)
         self.end(session)
 
+    @native('libfaketime waits for itself when a program with sanitizers starts')
     def test_not_reading(self):
         """A peer that sends on and on and reads no reply: thrown out after five minutes and ten seconds, so fast"""
         session = self.session(under=('faketime', '-f', '+0 x100'))
