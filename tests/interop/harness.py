@@ -134,6 +134,37 @@ class Port:
         threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
 
 
+class Led:
+    """A port of the loopback interface whose connections are led by `lead`, in a thread. What goes wrong there is an error
+    at the end of the with statement."""
+    error = None
+
+    def __enter__(self):
+        self.socket = socket.create_server(('127.0.0.1', 0))
+        self.socket.settimeout(PATIENCE)
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.thread.join()
+        self.socket.close()
+        if kind is None and self.error is not None:
+            raise self.error
+
+    def run(self):
+        try:
+            self.lead()
+        except (OSError, AssertionError) as error:
+            self.error = error
+
+    def accept(self):
+        connection, _ = self.socket.accept()
+        connection.settimeout(PATIENCE)
+        return connection
+
+
 class Listener(Port):
     """One stdio-server for each connection, all at the same time."""
     PROGRAM = PROGRAM

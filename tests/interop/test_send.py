@@ -6,13 +6,12 @@ of the connection; at HOLD it reads nothing until send has gone. At the end of i
 
 import os
 import re
-import socket
 import subprocess
 import tempfile
 import threading
 import unittest
 
-from harness import PATIENCE
+from harness import PATIENCE, Led
 
 SEND = os.environ['SEND']
 MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../examples/send/send.1')
@@ -30,38 +29,26 @@ QUIT = ('QUIT', b'221 bye\r\n', END)
 TAKEN = f'{RECIPIENT}\t250\t2.0.0\ttaken\n'
 
 
-class Server:
-    """Serves one connection. What it did not get as the script has it is an error at the end of the with statement."""
+class Server(Led):
+    """Serves one connection. What it did not get as the script has it is an error."""
 
     def __init__(self, *script):
         self.script = script
-        self.error = None
         self.over = threading.Event()
 
-    def __enter__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0))
-        self.socket.settimeout(PATIENCE)
-        self.where = '127.0.0.1:%d' % self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-        return self
+    @property
+    def where(self):
+        return f'127.0.0.1:{self.port}'
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, *error):
         self.over.set()
-        self.thread.join()
-        self.socket.close()
-        if kind is None and self.error is not None:
-            raise self.error
+        super().__exit__(*error)
 
-    def run(self):
-        try:
-            connection, _ = self.socket.accept()
-            with connection, connection.makefile('rb') as lines:
-                connection.settimeout(PATIENCE)
-                for step in self.script:
-                    self.play(step, connection, lines)
-        except (OSError, AssertionError) as error:
-            self.error = error
+    def lead(self):
+        connection = self.accept()
+        with connection, connection.makefile('rb') as lines:
+            for step in self.script:
+                self.play(step, connection, lines)
 
     def play(self, step, connection, lines):
         if isinstance(step, bytes):

@@ -5,7 +5,6 @@ Played is a server that a function of the test leads through its dialogue. The c
 
 import contextlib
 import os
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -13,7 +12,7 @@ import threading
 import unittest
 
 import test_tls
-from harness import PATIENCE
+from harness import PATIENCE, Led
 from maild import wait_for
 from matrix import FROM_SEND, cells
 from receivers import Aiosmtpd
@@ -56,39 +55,19 @@ def trusted():
     return '--cafile', test_tls.CERTIFICATE
 
 
-class Played:
-    """A server on one port, whose dialogues are led by `plays`, one function for each connection. What goes wrong in one
-    is an error at the end of the with statement."""
+class Played(Led):
+    """A server whose dialogues are led by `plays`, one function for each connection."""
 
     def __init__(self, *plays):
-        self.plays, self.error = plays, None
+        self.plays = plays
 
-    def __enter__(self):
-        self.socket = socket.create_server(('127.0.0.1', 0))
-        self.socket.settimeout(PATIENCE)
-        self.port = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-        return self
-
-    def __exit__(self, kind, *_):
-        self.thread.join()
-        self.socket.close()
-        if kind is None and self.error is not None:
-            raise self.error
-
-    def run(self):
-        try:
-            for play in self.plays:
-                connection, _ = self.socket.accept()
-                connection.settimeout(PATIENCE)
-                talk = Talk(connection)
-                try:
-                    play(talk)
-                finally:
-                    talk.close()
-        except (OSError, AssertionError) as error:
-            self.error = error
+    def lead(self):
+        for play in self.plays:
+            talk = Talk(self.accept())
+            try:
+                play(talk)
+            finally:
+                talk.close()
 
 
 class Talk:
