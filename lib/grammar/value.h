@@ -33,7 +33,8 @@ int ehlo_is_certifier(ehlo_span value); /* of MTRK */
 int ehlo_is_transid(ehlo_span value);
 int ehlo_is_orcpt(ehlo_span type, ehlo_span address, uint32_t flags);
 
-/* No ORCPT (RFC 3461 4.2), but for nothing else than octets above 127 behind its xtext. */
+/* Would this be an ORCPT, of another type than utf-8, if octets above 127 could stand in what its xtext encodes? They
+ * cannot (RFC 3461 4.2), and there is at least one. */
 int ehlo_is_8bit_orcpt(ehlo_span value);
 
 #endif
