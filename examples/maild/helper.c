@@ -322,7 +322,7 @@ uint64_t helper_ask(struct helper *helper, const char *word, const char *text, s
   if (question == NULL)
     return 0;
   uint64_t id = ++last_id;
-  int waits = helper->at_once > 0 && helper->given >= helper->at_once;
+  int waits = helper->at_once > 0 && (helper->given >= helper->at_once || helper->held > 0); /* its turn is the last */
   char *copy = waits ? keep(helper, text, size) : NULL;
   if (waits ? copy == NULL : !queue(helper, word, id, text, size)) {
     free(question);
@@ -346,6 +346,7 @@ uint64_t helper_ask(struct helper *helper, const char *word, const char *text, s
   helper->last = question;
   if (helper->open++ == 0)
     set_late(helper);
+  give_next(helper);
   return id;
 }
 

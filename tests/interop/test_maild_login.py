@@ -1,6 +1,7 @@
 """test_maild_login.py: maild under TLS, and who may log in: certificates, passwords, PLAIN, LOGIN, SCRAM-SHA-256."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -221,17 +222,20 @@ class Tls(Case):
         done = subprocess.run([MAILD, *options], stderr=subprocess.PIPE, timeout=PATIENCE, check=False, **more)
         self.assertEqual(done.returncode, status, (options, done.stderr))
 
+    def slow_passwords(self):
+        """alice's costs most of a second each time."""
+        salt = b'0123456789abcdef'
+        salted = hashlib.pbkdf2_hmac('sha256', b'correct horse', salt, 1000000)
+        stored = hashlib.sha256(hmac.digest(salted, b'Client Key', 'sha256')).digest()
+        octets = salt, stored, hmac.digest(salted, b'Server Key', 'sha256')
+        path = os.path.join(self.directory, 'slow')
+        with open(path, 'w') as file:
+            file.write('alice:SCRAM-SHA-256$1000000:{}${}:{}\n'.format(*(b64(part) for part in octets)))
+        return path
+
     def test_maild_login_flood(self):
         """maild: a hundred who leave while their passwords are computed keep nobody waiting"""
-        salt, key = b'0123456789abcdef', None
-        salted = hashlib.pbkdf2_hmac('sha256', b'correct horse', salt, 1000000)  # most of a second each
-        key = hmac.digest(salted, b'Client Key', 'sha256')
-        keys = hashlib.sha256(key).digest(), hmac.digest(salted, b'Server Key', 'sha256')
-        slow = os.path.join(self.directory, 'slow')
-        with open(slow, 'w') as file:
-            file.write('alice:SCRAM-SHA-256$1000000:{}${}:{}\n'.format(
-                *(base64.b64encode(octets).decode() for octets in (salt, *keys))))
-        with self.maild('--passwords', slow, '--max-per-address', '0', listen=LISTEN) as maild:
+        with self.maild('--passwords', self.slow_passwords(), '--max-per-address', '0', listen=LISTEN) as maild:
             for _ in range(100):
                 with Secure(maild.ports['submissions']) as peer:
                     self.assertEqual(peer.code('EHLO client.example'), 250)
@@ -241,6 +245,26 @@ class Tls(Case):
                 self.assertEqual(peer.codes('EHLO client.example', 'AUTH PLAIN ' + b64('\0alice\0correct horse')),
                                  [250, 235])
                 self.assertLess(time.monotonic() - begun, 15)
+
+    def test_maild_login_turns(self):
+        """maild: who tries one password after the other does not come before those who wait already"""
+        wrong = ('AUTH PLAIN ' + b64('\0alice\0wrong') + '\r\n').encode() * 10
+        with self.maild('--passwords', self.slow_passwords(), listen=LISTEN) as maild, contextlib.ExitStack() as stack:
+            greedy = [stack.enter_context(Secure(maild.ports['submissions'])) for _ in range(2)]
+            for peer in greedy:
+                self.assertEqual(peer.code('EHLO client.example'), 250)
+                peer.send(wrong)
+            self.assertEqual([peer.replies(1) for peer in greedy], [[535], [535]])  # they are at it
+            with Secure(maild.ports['submissions']) as peer:
+                self.assertEqual(peer.codes('EHLO client.example', 'AUTH PLAIN ' + b64('\0alice\0correct horse')),
+                                 [250, 235])
+            said = b''
+            for peer in greedy:
+                peer.socket.settimeout(0.1)
+                with contextlib.suppress(TimeoutError):
+                    while piece := peer.socket.recv(65536):
+                        said += piece
+            self.assertLess(said.count(b'535 '), 10)  # of 18
 
     @native('memory is measured, and sanitizers keep what was freed')
     def test_maild_tls_memory(self):
