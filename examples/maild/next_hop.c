@@ -6,6 +6,7 @@
 #include "next_hop.h"
 
 #include "../address.h"
+#include "../digest.h"
 #include "settings.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 enum {
   CONNECT_TIME = 30, /* seconds for each address, and for TLS */
   READ_SIZE = 65536,
+  LOGIN_MOST = 514, /* octets of name and password, with a NUL before each */
   OUTPUT = 65536,
   CONNECTING = 0,
   SHAKING = 1,
@@ -31,6 +33,35 @@ static char *login; /* "NAME:PASSWORD", or NULL */
 
 /* ---- where it is, and who we are there --------------------------------------------------------------------------- */
 
+static void forget(char *text)
+{
+  if (text != NULL)
+    wipe(text, strlen(text));
+  free(text);
+}
+
+static ehlo_credentials credentials_of(const char *text)
+{
+  const char *colon = strchr(text, ':');
+  return (ehlo_credentials){.struct_size = sizeof(ehlo_credentials),
+                            .mechanism = EHLO_SASL_PLAIN,
+                            .authcid = {text, (size_t)(colon - text)},
+                            .secret = ehlo_span_of(colon + 1)};
+}
+
+/* Can it be said, and in one line? */
+static int is_login(const char *text)
+{
+  char message[LOGIN_MOST];
+  size_t length;
+  if (strchr(text, ':') == NULL)
+    return 0;
+  ehlo_credentials credentials = credentials_of(text);
+  int good = ehlo_sasl_encode(&credentials, message, sizeof message, &length) == EHLO_OK;
+  wipe(message, sizeof message);
+  return good;
+}
+
 /* The first line of the file. Returns 0, or -1 once it has been said what is wrong, with what was there before kept. */
 static int read_login(void)
 {
@@ -42,17 +73,18 @@ static int read_login(void)
     complain_of_file("--relay-login", name, 0, strerror(errno));
     return -1;
   }
+  setvbuf(file, NULL, _IONBF, 0); /* what it held could not be wiped */
   ssize_t size = getline(&line, &room, file);
   fclose(file);
-  size_t end = size > 0 ? strcspn(line, "\r\n") : 0;
-  char *colon = memchr(end > 0 ? line : "", ':', end);
-  if (colon == NULL || colon == line || colon + 1 == line + end) {
-    complain_of_file("--relay-login", name, 1, "NAME:PASSWORD is needed");
-    free(line);
+  int whole = size > 0 && memchr(line, '\0', (size_t)size) == NULL;
+  if (whole)
+    line[strcspn(line, "\r\n")] = '\0';
+  if (!whole || !is_login(line)) {
+    complain_of_file("--relay-login", name, 1, "NAME:PASSWORD is needed, in UTF-8, of at most 512 octets");
+    forget(size > 0 ? line : NULL);
     return -1;
   }
-  line[end] = '\0';
-  free(login);
+  forget(login);
   login = line;
   return 0;
 }
@@ -64,7 +96,7 @@ void next_hop_look_up(const char *where)
   if (tls_is_there() && (context = tls_client_context(&options)) == NULL)
     bad_system("--relay-to", tls_error());
   if (settings.relay_login != NULL && read_login() != 0)
-    exit(EX_NOINPUT);
+    exit(EX_CONFIG);
 }
 
 void next_hop_look_up_again(void)
@@ -82,7 +114,7 @@ void next_hop_look_up_again(void)
 void next_hop_forget(void)
 {
   tls_context_free(context);
-  free(login);
+  forget(login);
 }
 
 const char *next_hop_name(void)
@@ -181,13 +213,13 @@ int next_hop_logs_in(struct next_hop *hop)
 {
   if (login == NULL)
     return 0;
-  const char *colon = strchr(login, ':');
-  uint32_t there = ehlo_client_mechanisms(hop->client);
-  ehlo_credentials credentials = {.struct_size = sizeof credentials,
-                                  .mechanism = there >> EHLO_SASL_PLAIN & 1 ? EHLO_SASL_PLAIN : EHLO_SASL_LOGIN,
-                                  .authcid = {login, (size_t)(colon - login)},
-                                  .secret = ehlo_span_of(colon + 1)};
-  return ehlo_client_auth(hop->client, &credentials, 0) == EHLO_OK ? 1 : -1;
+  ehlo_credentials credentials = credentials_of(login);
+  if ((ehlo_client_mechanisms(hop->client) >> EHLO_SASL_PLAIN & 1) == 0)
+    credentials.mechanism = EHLO_SASL_LOGIN;
+  int error = ehlo_client_auth(hop->client, &credentials, 0);
+  if (error != EHLO_OK)
+    fprintf(stderr, "%s: relay %s: cannot log in: %s\n", program, addresses.text, ehlo_strerror(error));
+  return error == EHLO_OK ? 1 : -1;
 }
 
 /* ---- octets ------------------------------------------------------------------------------------------------------ */

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GOODBYE = 5 /* seconds that the next server gets to answer QUIT */ };
-
 static struct relay *leaving;
 
 /* ---- the connection ---------------------------------------------------------------------------------------------- */
@@ -108,11 +106,23 @@ static void begin_transaction(struct relay *relay, struct envelope *envelope)
                                              .smtputf8 = (uint32_t)envelope->utf8};
 }
 
+/* It has said QUIT: the rest it does by itself. */
+static void let_go(struct relay *relay)
+{
+  relay->session->relay = NULL;
+  relay->session = NULL;
+  relay->next = leaving;
+  leaving = relay;
+  next_hop_wake(&relay->hop);
+}
+
 int relay_rcpt(struct session *session, ehlo_server *server, const ehlo_event *event)
 {
   struct envelope *envelope = session->envelope;
   if (envelope->lost)
     return is_lost(session, event);
+  if (session->relay != NULL && session->relay->hop.most != 0 && !envelope->relaying)
+    let_go(session->relay);
   if (session->relay == NULL && connect_to_next(session) != 0)
     return answer(server, event, 451, "4.3.0", NULL);
   struct relay *relay = session->relay;
@@ -221,12 +231,8 @@ void relay_leave(struct session *session)
     destroy(relay);
     return;
   }
-  relay->hop.most = GOODBYE; /* there may be many of them, and nothing limits how many */
-  session->relay = NULL;
-  relay->session = NULL;
-  relay->next = leaving;
-  leaving = relay;
-  next_hop_wake(&relay->hop);
+  relay->hop.most = RELAY_GOODBYE; /* there may be many of them, and nothing limits how many */
+  let_go(relay);
 }
 
 void relay_open(const char *where)

@@ -80,14 +80,22 @@ static struct recipient *find_recipient(struct relay *relay, uint64_t ticket)
   return NULL;
 }
 
-/* Its code is for this host: a user who heard 535 would doubt his own password. */
+/* Nothing comes of this connection. */
+static void say_goodbye(struct relay *relay)
+{
+  relay->hop.most = RELAY_GOODBYE;
+  ehlo_client_quit(relay->hop.client, 0);
+}
+
+/* Its code is for this host: a user who heard 535 would doubt his own password. Its text is not logged: there are
+ * servers that repeat the command in it. */
 static void on_refused_login(struct relay *relay)
 {
-  fprintf(stderr, "%s: relay %s: the login is refused: %d ", program, next_hop_name(), relay->reply.code);
-  print_octets(stderr, ehlo_span_of(relay->reply.text), 1);
-  fputc('\n', stderr);
+  const ehlo_enhanced *enhanced = &relay->reply.enhanced;
+  fprintf(stderr, "%s: relay %s: the login is refused: %d %u.%u.%u\n", program, next_hop_name(), relay->reply.code,
+          enhanced->status_class, enhanced->subject, enhanced->detail);
   relay_fail(relay, 451, 3, 5, "The next server refuses the login of this one");
-  ehlo_client_quit(relay->hop.client, 0);
+  say_goodbye(relay);
 }
 
 static void on_reply(struct relay *relay, const ehlo_client_event *event)
@@ -132,7 +140,7 @@ static void on_reply(struct relay *relay, const ehlo_client_event *event)
       relay->failed = relay->reply;
     relay_fail(relay, 0, 0, 0, "");
     if (!relay->greeted)
-      ehlo_client_quit(relay->hop.client, 0); /* nothing comes of this connection */
+      say_goodbye(relay);
     break;
   }
 }
@@ -149,7 +157,7 @@ static void on_hello(struct relay *relay)
   if (secure && login == 0)
     return;
   relay_fail(relay, 451, 7, 5, secure ? "The next server offers no login" : "The next server offers no TLS");
-  ehlo_client_quit(relay->hop.client, 0);
+  say_goodbye(relay);
 }
 
 int relay_event(ehlo_client *client, const ehlo_client_event *event, void *user)

@@ -19,6 +19,8 @@ struct verdict_of_next {
 /* What the next server is to hear, in this order. */
 enum step { WAIT_HELLO, MAIL, RCPTS, DATA, CONTENT, END_CONTENT, WAIT_VERDICT, OVER };
 
+enum { RELAY_GOODBYE = 5 /* seconds that the next server gets to answer QUIT */ };
+
 struct relay {
   struct next_hop hop;
   struct session *session; /* NULL: it says goodbye, and is one of */
