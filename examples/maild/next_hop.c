@@ -81,7 +81,9 @@ static int read_login(void)
     line[strcspn(line, "\r\n")] = '\0';
   if (!whole || !is_login(line)) {
     complain_of_file("--relay-login", name, 1, "NAME:PASSWORD is needed, in UTF-8, of at most 512 octets");
-    forget(size > 0 ? line : NULL);
+    if (size > 0)
+      wipe(line, (size_t)size);
+    free(line);
     return -1;
   }
   forget(login);
